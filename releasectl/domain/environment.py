@@ -1,0 +1,89 @@
+"""Environment: which router, workloads, metric providers and write-back a release uses."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from releasectl.domain.base import Duration, Model, Name, parse_duration
+from releasectl.domain.release import ApiVersion, Metadata
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class EnvoyRouter(Model):
+    """An Envoy that the controller starts and configures on this machine."""
+
+    type: Literal["envoy"]
+    port: Port = 8080
+    """Entry on 127.0.0.1; 0 takes a free one, shown by ``status``."""
+    concurrency: Annotated[int, Field(ge=1, le=64)] = 2
+
+
+class LocalWorkloads(Model):
+    """Component processes that the controller starts and supervises on this machine."""
+
+    type: Literal["local"]
+    directory: str = "."
+    """Where commands run; relative to the folder in which the controller was started."""
+
+
+class EnvoyProvider(Model):
+    """The router's own counters and histograms."""
+
+    type: Literal["envoy"]
+
+
+class PrometheusProvider(Model):
+    """A Prometheus-compatible HTTP API."""
+
+    type: Literal["prometheus"]
+    url: Annotated[str, StringConstraints(pattern=r"^https?://")]
+    timeout: Duration = parse_duration("5s")
+    token_variable: str | None = None
+    """Name of the environment variable that holds a bearer token; the token itself never stands in git."""
+
+
+class LogProvider(Model):
+    """Predictions and outcomes posted to the controller."""
+
+    type: Literal["log"]
+
+
+Provider = Annotated[EnvoyProvider | PrometheusProvider | LogProvider, Field(discriminator="type")]
+
+
+class EnvironmentSpec(Model):
+    router: EnvoyRouter = EnvoyRouter(type="envoy")
+    workloads: LocalWorkloads = LocalWorkloads(type="local")
+    providers: tuple[Provider, ...] = (EnvoyProvider(type="envoy"), LogProvider(type="log"))
+    """Asked in this order: a metric is read from the first one it has a query for."""
+    interval: Duration = parse_duration("1s")
+    """Time between looks at the metrics."""
+
+
+class Environment(Model):
+    """Where releases run."""
+
+    api_version: ApiVersion
+    kind: Literal["Environment"]
+    metadata: Metadata
+    spec: EnvironmentSpec = EnvironmentSpec()
+
+    @property
+    def name(self) -> str:
+        return self.metadata.name
+
+
+__all__ = [
+    "Environment",
+    "EnvironmentSpec",
+    "EnvoyProvider",
+    "EnvoyRouter",
+    "LocalWorkloads",
+    "LogProvider",
+    "Name",
+    "PrometheusProvider",
+    "Provider",
+]

@@ -1,0 +1,80 @@
+"""Evidence and Verdict: the numbers for one metric of one candidate, and what they say."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from releasectl.domain.base import Model, Name
+
+
+class MetricState(StrEnum):
+    """The seven states of a metric, never mixed up: a zero is not missing, a fault is not a verdict."""
+
+    OK = "ok"
+    BAD = "bad"
+    INCONCLUSIVE = "inconclusive"
+    NO_DATA = "no-data"
+    STALE = "stale"
+    INVALID = "invalid"
+    PROVIDER_ERROR = "provider-error"
+
+
+class Verdict(StrEnum):
+    """What a metric says of a candidate."""
+
+    PASS = "PASS"
+    FAIL = "FAIL"
+    INCONCLUSIVE = "INCONCLUSIVE"
+    ERROR = "ERROR"
+
+
+VERDICT_OF: dict[MetricState, Verdict] = {
+    MetricState.OK: Verdict.PASS,
+    MetricState.BAD: Verdict.FAIL,
+    MetricState.INCONCLUSIVE: Verdict.INCONCLUSIVE,
+    MetricState.NO_DATA: Verdict.INCONCLUSIVE,
+    MetricState.STALE: Verdict.ERROR,
+    MetricState.INVALID: Verdict.ERROR,
+    MetricState.PROVIDER_ERROR: Verdict.ERROR,
+}
+
+
+class Arm(Model):
+    """Totals of one arm over the stage, for people; statistics never compare totals across blocks."""
+
+    trials: Annotated[int, Field(ge=0)]
+    events: Annotated[int, Field(ge=0)]
+
+
+class Evidence(Model):
+    """One metric of one candidate against stable since the stage began. Rates are fractions of 1."""
+
+    metric: Name
+    role: Literal["guardrail", "objective"]
+    candidate: Name
+    state: MetricState
+    summary: str
+    """One sentence for people, numbers included."""
+    stable: Arm = Arm(trials=0, events=0)
+    tried: Arm = Arm(trials=0, events=0)
+    """The candidate's totals."""
+    step_trials: int = 0
+    """The smaller of the two arms' trials in the present step."""
+    estimate: float | None = None
+    """Candidate's rate minus stable's, stratified by block."""
+    lower: float | None = None
+    upper: float | None = None
+    """Always-valid interval of the difference."""
+    log_e: float | None = None
+    """Log of the evidence that harm exceeds the margin."""
+    threshold: float | None = None
+    """Where ``log_e`` proves it."""
+    margin: float | None = None
+    """Accepted worsening as a difference of rates."""
+
+    @property
+    def verdict(self) -> Verdict:
+        return VERDICT_OF[self.state]

@@ -1,0 +1,85 @@
+"""What was seen: exact counts in blocks, what is really served, which versions are ready."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from releasectl.domain.base import Model, Time
+from releasectl.domain.decision import Allocation
+
+
+class Counts(Model):
+    """Exact integers of one arm in one block."""
+
+    trials: Annotated[int, Field(ge=0)] = 0
+    events: Annotated[int, Field(ge=0)] = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(trials=self.trials + other.trials, events=self.events + other.events)
+
+
+class Block(Model):
+    """Counts of every arm over one window under one allocation. Arms are compared inside a block only."""
+
+    start_at: Time
+    end_at: Time
+    epoch: int
+    """Sequence number of the decision whose shares were in force."""
+    arms: Mapping[str, Counts]
+    """Counts by variant."""
+
+
+class ReadState(StrEnum):
+    """How the last attempt to read a metric ended."""
+
+    OK = "ok"
+    NO_DATA = "no-data"
+    """The provider answers and has nothing for this release yet."""
+    STALE = "stale"
+    """The newest sample is older than the metric allows."""
+    INVALID = "invalid"
+    """Samples that cannot be counts: NaN, infinite, negative, not a number, more events than trials."""
+    PROVIDER_ERROR = "provider-error"
+    """The provider did not answer."""
+
+
+class Reading(Model):
+    """One metric of one release since the last recorded decision."""
+
+    state: ReadState
+    detail: str = ""
+    blocks: tuple[Block, ...] = ()
+
+
+class Health(StrEnum):
+    """Readiness of a variant's processes, the worst of its components."""
+
+    READY = "ready"
+    STARTING = "starting"
+    FAILED = "failed"
+
+
+class VariantHealth(Model):
+    health: Health
+    detail: str = ""
+
+
+class Observation(Model):
+    """Everything that was read for one release in one pass; with the state it is all a decision depends on."""
+
+    served: Allocation | None = None
+    """Shares that the router really serves; None if it serves nothing for this release or did not answer."""
+    served_epoch: int | None = None
+    """Decision whose shares these are, as the router tells."""
+    served_since: Time | None = None
+    """Since when the shares of the current decision have been seen to be served."""
+    health: Mapping[str, VariantHealth] = {}
+    """By variant."""
+    readings: Mapping[str, Reading] = {}
+    """By metric."""
+    unreadable_seconds: float = 0.0
+    """Time in this stage during which some guardrail's metric could not be read."""

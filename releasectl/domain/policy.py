@@ -1,0 +1,84 @@
+"""PromotionPolicy: what must hold before a candidate gets more, and what takes it back."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from releasectl.domain.base import Duration, Model, Name, Percent, parse_duration
+from releasectl.domain.release import ApiVersion, Metadata
+
+
+class Margin(Model):
+    """How much worse than stable is still accepted; give one of the two."""
+
+    points: Annotated[float, Field(gt=0, le=100)] | None = None
+    """Absolute, in percentage points: 1 accepts an error rate of 3 % where stable has 2 %."""
+    percent: Annotated[float, Field(gt=0, le=1000)] | None = None
+    """Relative to stable's rate: 10 accepts an error rate of 2.2 % where stable has 2 %."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Margin:
+        if (self.points is None) == (self.percent is None):
+            raise ValueError("give either points (absolute) or percent (relative)")
+        return self
+
+
+class Guardrail(Model):
+    """A metric that must not worsen beyond its margin. Proven harm rolls back at once."""
+
+    metric: Name
+    margin: Margin = Margin(points=1.0)
+    limit: Percent | None = None
+    """The candidate's own rate, in percent, that it must not be shown to pass, whatever stable does."""
+    weight: Annotated[float, Field(gt=0)] = 1.0
+    """Its part of the policy's alpha, relative to the other guardrails."""
+
+
+class Objective(Model):
+    """A metric that decides promotion, besides the guardrails."""
+
+    metric: Name
+    goal: Literal["superior", "non-inferior"] = "non-inferior"
+    margin: Margin = Margin(points=1.0)
+    """For non-inferior: how much worse than stable still passes."""
+
+
+class Outage(Model):
+    """What happens while metrics cannot be read."""
+
+    budget: Duration = parse_duration("10m")
+    """How long, added up over the stage, the guardrails' metrics may be unreadable."""
+    then: Literal["hold", "rollback"] = "rollback"
+
+
+class PolicySpec(Model):
+    """See the field descriptions; every default is the careful one."""
+
+    alpha: Annotated[float, Field(gt=0, le=0.5)] = 0.05
+    """The chance of ever rolling back a harmless candidate, shared by the guardrails, however often one looks."""
+    guardrails: tuple[Guardrail, ...] = ()
+    objectives: tuple[Objective, ...] = ()
+    min_samples: Annotated[int, Field(ge=1)] = 100
+    """Trials that each arm needs in each metric at each step."""
+    min_dwell: Duration = parse_duration("0s")
+    """Least time at each step, where the strategy asks for less."""
+    max_duration: Duration = parse_duration("24h")
+    """The longest that a stage may take."""
+    when_inconclusive: Literal["rollback", "hold"] = "rollback"
+    """What happens at ``maxDuration`` when the evidence proves neither harm nor its absence."""
+    outage: Outage = Outage()
+
+
+class PromotionPolicy(Model):
+    """Guardrails, objectives and error budget; many releases may share one."""
+
+    api_version: ApiVersion
+    kind: Literal["PromotionPolicy"]
+    metadata: Metadata
+    spec: PolicySpec
+
+    @property
+    def name(self) -> str:
+        return self.metadata.name

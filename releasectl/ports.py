@@ -1,0 +1,331 @@
+"""What the core needs from outside, as Protocols. Adapters meet them; ``cli/wiring.py`` joins the two.
+
+Every method that can wait may raise ``Unavailable`` or ``Denied`` and nothing else of a library's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Protocol
+
+from releasectl.domain.decision import Allocation, Decision
+from releasectl.domain.metric import Metric
+from releasectl.domain.observation import Block, Counts, ReadState
+from releasectl.domain.release import Process, Route
+
+# --- time -----------------------------------------------------------------------------------------------
+
+
+class Clock(Protocol):
+    """Time that never jumps: anchored to the wall clock once, moved on by the monotonic one."""
+
+    def now(self) -> datetime:
+        """Aware UTC."""
+        ...
+
+
+# --- git ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Heads:
+    """Commits of the two branches as last fetched. ``ledger`` is None before the first decision."""
+
+    manifests: str
+    ledger: str | None
+
+
+class EntryKind(StrEnum):
+    FILE = "file"
+    SYMLINK = "symlink"
+    SUBMODULE = "submodule"
+
+
+@dataclass(frozen=True)
+class TreeEntry:
+    """A file in a commit. ``oid`` names its content: equal oid, equal bytes."""
+
+    path: str
+    oid: str
+    kind: EntryKind
+    size: int
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A commit to be made on one branch: files written and deleted relative to its tip."""
+
+    message: str
+    writes: Mapping[str, bytes] = field(default_factory=dict)
+    deletes: tuple[str, ...] = ()
+    author: tuple[str, str] | None = None
+    """Name and e-mail of a person; the controller's own identity otherwise."""
+
+
+@dataclass(frozen=True)
+class LogEntry:
+    """A commit as read back."""
+
+    sha: str
+    at: datetime
+    author: str
+    message: str
+    trailers: tuple[tuple[str, str], ...]
+
+
+class ReleaseRepo(Protocol):
+    """The git repository, through a bare mirror. Both branches move together or not at all."""
+
+    def fetch(self) -> Heads:
+        """Bring the mirror up to date. A ledger that was rewritten (not a descendant) raises Conflict."""
+        ...
+
+    def tree(self, commit: str) -> Mapping[str, TreeEntry]:
+        """Every entry of a commit by path, recursively."""
+        ...
+
+    def read(self, oids: Iterable[str]) -> Mapping[str, bytes]:
+        """Contents by oid, in one batch."""
+        ...
+
+    def push(self, base: Heads, *, manifests: Sequence[Commit] = (), ledger: Sequence[Commit] = ()) -> Heads:
+        """Make the commits on top of ``base`` and push both branches atomically, in one push.
+
+        Raises Conflict if either branch has moved since ``base``; then nothing was written.
+        """
+        ...
+
+    def log(self, commit: str, *, limit: int | None = None, path: str | None = None) -> Sequence[LogEntry]:
+        """Commits reachable from ``commit``, newest first."""
+        ...
+
+
+# --- traffic --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, order=True)
+class Address:
+    host: str
+    port: int
+
+
+@dataclass(frozen=True)
+class RouteTable:
+    """All routing of one release, as data.
+
+    A request gets its variant once, at the entry: ``shares``, weighted or by the sticky hash of ``route``.
+    The entry sets ``x-releasectl-variant`` (whatever the client sent), ``x-releasectl-allocation`` (the
+    epoch) and ``x-releasectl-propensity`` (the share, 0..1) on the request, and the variant on the answer.
+    Inner hops match on the variant; a request without one gets stable.
+    """
+
+    release: str
+    epoch: int
+    route: Route
+    entry: str
+    """Component that users' requests reach."""
+    shares: Allocation
+    backends: Mapping[str, Mapping[str, Address]]
+    """variant -> component -> where it listens."""
+    tags: Mapping[str, str]
+    """variant -> short digest of its versions, so that counters of an older variant of the same name stay apart."""
+    mirrors: Mapping[str, int] = field(default_factory=dict)
+    """variant -> basis points of the entry's requests that are copied to it, answers dropped."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """What the router is seen to serve for one release."""
+
+    shares: Allocation
+    epoch: int
+    mirrors: Mapping[str, int] = field(default_factory=dict)
+
+
+class TrafficRouter(Protocol):
+    """The data plane."""
+
+    async def start(self) -> None:
+        """Start it, or find the one that runs already."""
+        ...
+
+    async def apply(self, tables: Mapping[str, RouteTable]) -> None:
+        """Make these, by release, the routes of ours; a release not named loses its routes.
+
+        Requests in flight are not broken. Equal tables write nothing.
+        """
+        ...
+
+    async def observe(self) -> Mapping[str, Served]:
+        """What is really served, read back from the data plane itself."""
+        ...
+
+    def entry_url(self, release: str) -> str | None:
+        """Where users reach a release, for people; None if it has no route."""
+        ...
+
+    def component_url(self, release: str, component: str) -> str:
+        """Where processes reach another component of their release, through the variant-matching inner hop."""
+        ...
+
+
+# --- workloads ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, order=True)
+class WorkloadKey:
+    """One version of one component of one release; ``digest`` tells apart what only shares the name."""
+
+    release: str
+    component: str
+    version: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What must run. Exactly one of ``process`` and ``address`` is given."""
+
+    key: WorkloadKey
+    process: Process | None = None
+    address: Address | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+class WorkloadPhase(StrEnum):
+    STARTING = "starting"
+    READY = "ready"
+    FAILED = "failed"
+    """It did not become ready in time, or keeps exiting; it is still tried again, ever more slowly."""
+
+
+@dataclass(frozen=True)
+class WorkloadStatus:
+    phase: WorkloadPhase
+    address: Address | None
+    detail: str = ""
+    restarts: int = 0
+    pid: int | None = None
+    log: str | None = None
+
+
+class WorkloadRunner(Protocol):
+    """Starts, probes and supervises the processes of components."""
+
+    async def ensure(self, workloads: Sequence[Workload]) -> None:
+        """Make these run: start what is missing, stop, after a grace time for requests in flight, what is not named."""
+        ...
+
+    async def observe(self) -> Mapping[WorkloadKey, WorkloadStatus]:
+        """Probe and tell; restarts what has died, with back-off."""
+        ...
+
+
+# --- metrics --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Increment:
+    """Exact new counts of one arm since the cursor."""
+
+    release: str
+    variant: str
+    counts: Counts
+    tag: str | None = None
+    """Short digest of the variant's versions where the source knows it."""
+    epoch: int | None = None
+    """Allocation at exposure where the source knows it; None: the one in force."""
+
+
+@dataclass(frozen=True)
+class SourceReading:
+    """What one metric said since its cursor, for all releases at once."""
+
+    state: ReadState
+    detail: str = ""
+    increments: tuple[Increment, ...] = ()
+    cursor: Any = None
+    """JSON; handed back at the next read once the increments are safely stored."""
+    faults: Mapping[str, tuple[ReadState, str]] = field(default_factory=dict)
+    """Release -> what is wrong with its own data (stale, invalid), where that is not so for all."""
+
+
+class MetricSource(Protocol):
+    """A metrics provider of one environment."""
+
+    kind: str
+    """``envoy``, ``prometheus`` or ``log``: which of a metric's queries it answers."""
+
+    async def read(
+        self, metrics: Sequence[Metric], cursors: Mapping[str, Any], now: datetime
+    ) -> Mapping[str, SourceReading]:
+        """Read each metric, by name, in as few requests as the provider allows; never raises for one metric.
+
+        A metric whose name is missing from ``cursors`` begins here: its first reading sets the cursor and
+        counts nothing.
+        """
+        ...
+
+
+# --- local memory ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Intent:
+    """A decision that was begun and may not be recorded yet: written before it acts, removed after its record."""
+
+    decision: Decision
+    record: Mapping[str, Any]
+    """The decision record as it will stand in the ledger."""
+
+
+class EvidenceStore(Protocol):
+    """Local memory that may be lost at any time at the price of a slower decision, never of a wrong one."""
+
+    def cursors(self, source: str) -> Mapping[str, Any]:
+        """Cursor of each metric of a source."""
+        ...
+
+    def append(
+        self,
+        source: str,
+        cursors: Mapping[str, Any],
+        blocks: Mapping[tuple[str, str], Sequence[Block]],
+    ) -> None:
+        """Store new blocks by (release, metric) and move the cursors, in one transaction."""
+        ...
+
+    def blocks(self, release: str, metric: str) -> Sequence[Block]:
+        """Blocks since the last ``forget``, oldest first."""
+        ...
+
+    def forget(self, release: str) -> None:
+        """Drop a release's blocks: they are in a recorded decision now."""
+        ...
+
+    def note(self, release: str, key: str, value: Any) -> None:
+        """Remember a small JSON value; None removes it."""
+        ...
+
+    def noted(self, release: str, key: str) -> Any:
+        """The value last noted, or None."""
+        ...
+
+    def intents(self) -> Sequence[Intent]:
+        """Decisions begun and not known to be recorded, oldest first."""
+        ...
+
+    def begin(self, intent: Intent) -> None:
+        """Write an intent down, durably."""
+        ...
+
+    def finish(self, decision: str) -> None:
+        """The decision of this identity is recorded or has become void."""
+        ...
+
+
+DRAIN = timedelta(seconds=5)
+"""How long a version keeps running after it lost its last share, for requests in flight."""
