@@ -127,7 +127,7 @@ class Route(Model):
     hosts: tuple[str, ...] = ()
     """Host names; none means any."""
     prefix: Annotated[str, StringConstraints(pattern=r"^/")] | None = None
-    """Path prefix, taken off before the component sees the request; ``/<release>/`` if hosts are not given, else ``/``."""
+    """Path prefix, taken off before the component sees the request; default ``/<release>/``, with hosts ``/``."""
     sticky: Sticky | None = None
     timeout: Duration = parse_duration("15s")
 

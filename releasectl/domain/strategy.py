@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
@@ -21,7 +22,7 @@ class Canary(Model):
     @field_validator("steps")
     @classmethod
     def _growing(cls, steps: tuple[float, ...]) -> tuple[float, ...]:
-        if any(later <= earlier for earlier, later in zip(steps, steps[1:], strict=False)):
+        if any(later <= earlier for earlier, later in pairwise(steps)):
             raise ValueError("steps must grow, for example [1, 5, 25, 50]")
         return steps
 

@@ -1,0 +1,66 @@
+"""Statistics: numbers in, numbers out.
+
+Arms are a baseline ``b`` and a canary ``c``; a tick is one interval of counting; arrays have any leading
+axes (one entry for each comparison) and ticks on the last. Evidence is ln E of an e-process, in nats:
+under the null its largest value ever exceeds ln(1/alpha) with chance alpha at most.
+
+Sequential rules. A rule is what is frozen in advance, its state what was seen::
+
+    rule = TwoByTwo(margin=0.01, starts=spread_starts(200))
+    state = rule.init()                                # or init((1000,)) for a thousand at once
+    block = Trials.of_good(x_b=[890], n_b=[900], x_c=[97], n_c=[100])
+    state = rule.step(state, block)                    # or run(): also log e after each tick
+    state.log_e, state.peak, state.breached(0.05), state.p_value(), state.to_json()
+    TwoByTwoState.from_json(saved)                     # the same bits
+
+``Trials.of_good`` when lower is worse, ``Trials.of_bad`` when what is counted is harm. Splitting the ticks
+into blocks anywhere gives the same state to the bit.
+
+=====================================  ==================================================================
+``TwoByTwo``                           two proportions, exact under any drift; ``worse=`` says which way
+``Conditional``                        counts of rare harm (``Trials.of_events``), exact
+``StratifiedProportion``               proportions, asymptotic; ``claim="worse"`` for guardrails,
+                                       ``claim="better"`` for superiority and non-inferiority; relative
+                                       or absolute margin; dispersion factor
+``difference_init``, ``_step``         sums for ``difference_interval`` and ``ratio_interval``: always-valid
+                                       limits, two-sided or one-sided
+``Starts``, ``spread_starts``          weights over the tick at which harm begins
+``expected_variance``                  the v_opt to freeze for the rules above
+``two_by_two_log_e``, ``conditional_log_e``, ``stratified_proportion_log_e``: whole series at once
+``normal_mixture_bound``, ``normal_log_mixture``, ``msprt_lambda_log``: the formulas alone
+=====================================  ==================================================================
+
+Names are imported when first used, so importing this package costs nothing.
+"""
+
+from importlib import import_module
+from typing import Any
+
+_NAMES = {
+    "conditional": ("Conditional", "ConditionalState", "conditional_log_e"),
+    "determinism": ("at_least", "rounded"),
+    "difference": (
+        "DifferenceState", "Interval", "difference_init", "difference_interval", "difference_step",
+        "ratio_interval",
+    ),
+    "dispersion": ("dispersion_factor",),
+    "fold": ("Rule", "State", "Trials"),
+    "mixture": ("msprt_lambda_log", "normal_log_mixture", "normal_mixture_bound", "tuned_rho"),
+    "starts": ("AT_FIRST", "Starts", "spread_starts"),
+    "stratified": (
+        "StratifiedProportion", "StratifiedState", "expected_variance", "stratified_proportion_log_e",
+    ),
+    "two_by_two": ("TwoByTwo", "TwoByTwoState", "two_by_two_log_e"),
+}  # fmt: skip
+
+_MODULES = {name: module for module, names in _NAMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(_MODULES)
