@@ -40,7 +40,7 @@ _NAMES = {
     "conditional": ("Conditional", "ConditionalState", "conditional_log_e"),
     "determinism": ("at_least", "rounded"),
     "difference": (
-        "DifferenceState", "Interval", "difference_init", "difference_interval", "difference_step",
+        "DifferenceInterval", "DifferenceState", "difference_init", "difference_interval", "difference_step",
         "ratio_interval",
     ),
     "dispersion": ("dispersion_factor",),
