@@ -19,7 +19,7 @@ from scipy import special
 from releasectl.stats.determinism import Floats, floats, running_max, running_sum
 from releasectl.stats.fold import State, Trials, empty
 from releasectl.stats.mixing import equal_weights, mix, pieces
-from releasectl.stats.projection import project_on_ratio
+from releasectl.stats.projection import project_on_difference, project_on_ratio
 from releasectl.stats.starts import AT_FIRST, Starts
 
 DROPS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
@@ -41,12 +41,13 @@ class TwoByTwoState(State):
 
 @dataclass(frozen=True)
 class TwoByTwo:
-    """Evidence that the canary's rate is worse than the baseline's by more than a relative margin.
+    """Evidence that the canary's rate is worse than the baseline's by more than a margin.
 
     ``worse="lower"``: x is good, the null is p_c >= (1 - margin) p_b, the alternatives are
-    p_c = (1 - margin)(1 - d) p_b. ``worse="higher"``: give the *bad* outcomes as x, the null is
-    p_c <= (1 + margin) p_b, the alternatives p_c = (1 + margin)(1 + d) p_b. ``effects`` are the d, mixed
-    with ``effect_weights`` (equal when None); ``starts`` mixes over the tick at which harm begins.
+    p_c = (1 - margin)(1 - d) p_b; with ``margin_kind="absolute"`` the same for p_b - margin.
+    ``worse="higher"``: give the *bad* outcomes as x, the null is p_c <= (1 + margin) p_b, the alternatives
+    p_c = (1 + margin)(1 + d) p_b. ``effects`` are the d, mixed with ``effect_weights`` (equal when None);
+    ``starts`` mixes over the tick at which harm begins.
     """
 
     effects: tuple[float, ...] = DROPS
@@ -54,6 +55,11 @@ class TwoByTwo:
     starts: Starts = AT_FIRST
     margin: float = 0.0
     worse: Literal["lower", "higher"] = "lower"
+    margin_kind: Literal["relative", "absolute"] = "relative"
+
+    def __post_init__(self) -> None:
+        if self.margin_kind == "absolute" and self.worse == "higher":
+            raise ValueError("for an absolute margin give the good outcomes: worse='lower'")
 
     def init(self, shape: tuple[int, ...] = ()) -> TwoByTwoState:
         """Before any tick: log e is 0."""
@@ -97,22 +103,23 @@ class TwoByTwo:
         th_b = ((before_x + 1.0) / (before_n + 2.0))[..., None]
         x_b, n_b, x_c, n_c = (a[..., None] for a in (block.x_b, block.n_b, block.x_c, block.n_c))
         d = floats(self.effects)
-        if self.worse == "lower":
-            ratio = 1.0 - self.margin
-            th_c = th_b * (ratio * (1.0 - d))
+        if self.margin_kind == "absolute":
+            th_c = np.maximum(th_b - self.margin, 0.0) * (1.0 - d)
+            p_b = project_on_difference(th_b, th_c, n_b, n_c, self.margin)
+            p_c, inside = p_b - self.margin, th_b > self.margin
         else:
-            ratio = 1.0 + self.margin
+            ratio = 1.0 - self.margin if self.worse == "lower" else 1.0 + self.margin
             edge = np.minimum(ratio * th_b, 1.0)
-            th_c = np.minimum(edge * (1.0 + d), 0.5 * (1.0 + edge))
-        p_b = project_on_ratio(th_b, th_c, n_b, n_c, ratio)
-        p_c = ratio * p_b
+            th_c = edge * (1.0 - d) if self.worse == "lower" else np.minimum(edge * (1.0 + d), 0.5 * (1.0 + edge))
+            p_b = project_on_ratio(th_b, th_c, n_b, n_c, ratio)
+            p_c, inside = ratio * p_b, ratio * th_b < 1.0
         gain = (
             special.xlogy(x_b, th_b / p_b)
             + special.xlogy(n_b - x_b, (1.0 - th_b) / (1.0 - p_b))
             + special.xlogy(x_c, th_c / p_c)
             + special.xlogy(n_c - x_c, (1.0 - th_c) / (1.0 - p_c))
         )
-        possible = (before_n[..., None] > 0) & (n_b > 0) & (n_c > 0) & (ratio * th_b < 1.0)
+        possible = (before_n[..., None] > 0) & (n_b > 0) & (n_c > 0) & inside
         return np.where(possible, gain, 0.0)
 
 
