@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Literal
 
 
 class ReleasectlError(Exception):
@@ -42,6 +43,8 @@ class Problem:
     hint: str = ""
     code: str = "invalid"
     """Short kebab-case name of the rule, stable for machines."""
+    severity: Literal["error", "warning"] = "error"
+    """A warning is shown and stops nothing."""
 
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}:{self.column}" if self.line else self.file

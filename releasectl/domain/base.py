@@ -64,7 +64,10 @@ def parse_duration(text: str) -> timedelta:
     """``"1h30m"`` as a span. Units: ms, s, m, h, d. Raises ValueError otherwise."""
     if not re.fullmatch(_DURATION_PATTERN, text):
         raise ValueError(f"{text!r} is not a duration such as 30s, 10m, 1h30m or 7d")
-    return timedelta(milliseconds=sum(float(n) * _UNITS[unit] for n, unit in _DURATION.findall(text)))
+    try:
+        return timedelta(milliseconds=sum(float(n) * _UNITS[unit] for n, unit in _DURATION.findall(text)))
+    except OverflowError as error:
+        raise ValueError(f"{text!r} is longer than any release will take") from error
 
 
 def format_duration(span: timedelta) -> str:
