@@ -37,20 +37,25 @@ from importlib import import_module
 from typing import Any
 
 _NAMES = {
-    "conditional": ("Conditional", "ConditionalState", "conditional_log_e"),
+    "arms": ("Arms",),
+    "conditional": ("Conditional", "ConditionalState", "RATIOS", "conditional_log_e"),
+    "contrast": ("Contrast",),
     "determinism": ("at_least", "rounded"),
     "difference": (
         "DifferenceInterval", "DifferenceState", "difference_init", "difference_interval", "difference_step",
         "ratio_interval",
     ),
     "dispersion": ("dispersion_factor",),
-    "fold": ("Rule", "State", "Trials"),
+    "fold": ("Rule", "State"),
     "mixture": ("msprt_lambda_log", "normal_log_mixture", "normal_mixture_bound", "tuned_rho"),
+    "moments": ("Moments", "RatioMoments", "capped", "frozen_cap"),
     "starts": ("AT_FIRST", "Starts", "spread_starts"),
     "stratified": (
-        "StratifiedProportion", "StratifiedState", "expected_variance", "stratified_proportion_log_e",
+        "Stratified", "StratifiedProportion", "StratifiedState", "expected_variance",
+        "stratified_proportion_log_e",
     ),
-    "two_by_two": ("TwoByTwo", "TwoByTwoState", "two_by_two_log_e"),
+    "trials": ("Trials",),
+    "two_by_two": ("DROPS", "RISES", "TwoByTwo", "TwoByTwoState", "two_by_two_log_e"),
 }  # fmt: skip
 
 _MODULES = {name: module for module, names in _NAMES.items() for name in names}

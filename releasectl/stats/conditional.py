@@ -16,9 +16,10 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from releasectl.stats.determinism import Floats, floats, running_max
-from releasectl.stats.fold import State, Trials, empty
+from releasectl.stats.fold import State, empty
 from releasectl.stats.mixing import equal_weights, mix, pieces
 from releasectl.stats.starts import AT_FIRST, Starts
+from releasectl.stats.trials import Trials
 
 RATIOS = (1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0)
 

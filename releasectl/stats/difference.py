@@ -16,13 +16,14 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from releasectl.stats.arms import Estimable
 from releasectl.stats.determinism import Floats, running_sum
 from releasectl.stats.dispersion import Heterogeneity, dispersion_factor
-from releasectl.stats.fold import Trials, decoded, empty, encoded
+from releasectl.stats.fold import decoded, empty, encoded
 from releasectl.stats.mixture import mixture_bound, tuned_rho
 
 Sides = Literal["two", "lower", "upper"]
-MIN_EVENTS = 5.0
+MIN_SUPPORT = 5.0
 _LARGEST_RATIO = 1e6
 _HALVINGS = 80
 
@@ -32,7 +33,7 @@ class DifferenceState(Heterogeneity):
     """What intervals need; all arrays over leading axes, ``total`` = mean_c - mean_b in weighted sums.
 
     ``mean_b`` and ``mean_c`` are sums of w times the tick's mean, ``var_b`` and ``var_c`` their variances;
-    x and n are plain totals, kept to know when there is enough.
+    ``support_b`` and ``support_c`` count observations of the rarer kind, to know when there is enough.
     """
 
     ticks: int
@@ -40,10 +41,8 @@ class DifferenceState(Heterogeneity):
     mean_c: Floats
     var_b: Floats
     var_c: Floats
-    x_b: Floats
-    n_b: Floats
-    x_c: Floats
-    n_c: Floats
+    support_b: Floats
+    support_c: Floats
 
     @classmethod
     def fresh(cls, shape: tuple[int, ...] = ()) -> Self:
@@ -77,30 +76,23 @@ def difference_init(shape: tuple[int, ...] = ()) -> DifferenceState:
     return DifferenceState.fresh(shape)
 
 
-def difference_step(state: DifferenceState, block: Trials) -> DifferenceState:
-    """Add a block of proportions, shape (..., ticks). Ticks with an arm empty count in the totals only."""
+def difference_step(state: DifferenceState, block: Estimable) -> DifferenceState:
+    """Add a block of ticks: ``Trials``, ``Moments`` or ``RatioMoments``. Ticks with an arm empty say nothing."""
     if block.ticks == 0:
         return state
-    n_b, n_c = block.n_b, block.n_c
-    both = (n_b > 0) & (n_c > 0)
-    m_b, m_c = np.where(both, n_b, 1.0), np.where(both, n_c, 1.0)
-    w = np.where(both, m_b * m_c / (m_b + m_c), 0.0)
-    p_b, p_c = block.x_b / m_b, block.x_c / m_c
-    pooled = (block.x_b + block.x_c) / (m_b + m_c)
-    spread = pooled * (1.0 - pooled) * (m_b + m_c) / (m_b + m_c - 1.0)
-    var_b = w * w * _rate_variance(p_b, m_b, spread) / m_b
-    var_c = w * w * _rate_variance(p_c, m_c, spread) / m_c
-    sums = state.running(w * (p_c - p_b), var_b + var_c, w)
+    arms = block.arms()
+    w = arms.weight
+    var_b, var_c = w * w * arms.var_b, w * w * arms.var_c
+    sums = state.running(w * (arms.mean_c - arms.mean_b), var_b + var_c, w)
+    support = np.where(arms.usable, arms.rarity, 0.0)
     return DifferenceState(
         ticks=state.ticks + block.ticks,
-        mean_b=running_sum(state.mean_b, w * p_b)[..., -1],
-        mean_c=running_sum(state.mean_c, w * p_c)[..., -1],
+        mean_b=running_sum(state.mean_b, w * arms.mean_b)[..., -1],
+        mean_c=running_sum(state.mean_c, w * arms.mean_c)[..., -1],
         var_b=running_sum(state.var_b, var_b)[..., -1],
         var_c=running_sum(state.var_c, var_c)[..., -1],
-        x_b=running_sum(state.x_b, block.x_b)[..., -1],
-        n_b=running_sum(state.n_b, n_b)[..., -1],
-        x_c=running_sum(state.x_c, block.x_c)[..., -1],
-        n_c=running_sum(state.n_c, n_c)[..., -1],
+        support_b=running_sum(state.support_b, arms.n_b * support)[..., -1],
+        support_c=running_sum(state.support_c, arms.n_c * support)[..., -1],
         **sums.last(),
     )
 
@@ -167,14 +159,6 @@ def _limited(
     return DifferenceInterval(estimate, low, high, enough)
 
 
-def _rate_variance(p: Floats, n: Floats, fallback: Floats) -> Floats:
-    """Unbiased variance of one outcome; of both arms together where the arm had one trial."""
-    return np.where(n > 1, p * (1.0 - p) * n / np.maximum(n - 1.0, 1.0), fallback)
-
-
 def _enough(state: DifferenceState) -> NDArray[np.bool_]:
-    """Five outcomes of either kind are to be expected in either arm at the pooled rate."""
-    trials = np.maximum(state.n_b + state.n_c, 1.0)
-    share = (state.x_b + state.x_c) / trials
-    rarer = np.minimum(share, 1.0 - share)
-    return np.asarray(np.minimum(state.n_b, state.n_c) * rarer >= MIN_EVENTS)
+    """Five observations of the rarer kind are to be expected in either arm."""
+    return np.asarray(np.minimum(state.support_b, state.support_c) >= MIN_SUPPORT)

@@ -13,9 +13,9 @@ import math
 from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from releasectl.stats.determinism import Floats, at_least, exp, floats, same_shape
+from releasectl.stats.determinism import Floats, at_least, exp, floats
 
 Block_contra = TypeVar("Block_contra", contravariant=True)
 S = TypeVar("S", bound="State")
@@ -68,58 +68,6 @@ class Rule(Protocol[Block_contra, S]):
         ...
 
 
-@dataclasses.dataclass(frozen=True)
-class Trials:
-    """Outcomes per tick of a baseline and a canary arm; integers, shape (..., ticks).
-
-    x counts *good* outcomes, n trials. A tick without trials in an arm is allowed and says nothing.
-    When what is counted is a harm (errors, crashes), build it with ``of_bad``.
-    """
-
-    x_b: Floats
-    n_b: Floats
-    x_c: Floats
-    n_c: Floats
-
-    @classmethod
-    def of_good(cls, *, x_b: ArrayLike, n_b: ArrayLike, x_c: ArrayLike, n_c: ArrayLike) -> Trials:
-        """From counts of good outcomes: lower is worse."""
-        block = cls(*same_shape(x_b, n_b, x_c, n_c))
-        _check_counts(block)
-        return block
-
-    @classmethod
-    def of_bad(cls, *, y_b: ArrayLike, n_b: ArrayLike, y_c: ArrayLike, n_c: ArrayLike) -> Trials:
-        """From counts of bad outcomes: higher is worse."""
-        b, m, c, n = same_shape(y_b, n_b, y_c, n_c)
-        return cls.of_good(x_b=m - b, n_b=m, x_c=n - c, n_c=n)
-
-    @classmethod
-    def of_events(cls, *, y_b: ArrayLike, n_b: ArrayLike, y_c: ArrayLike, n_c: ArrayLike) -> Trials:
-        """From counts of events and exposures, for the conditional rule: events may exceed exposure."""
-        block = cls(*same_shape(y_b, n_b, y_c, n_c))
-        if not all(bool(np.all((a >= 0) & np.isfinite(a))) for a in (block.x_b, block.n_b, block.x_c, block.n_c)):
-            raise ValueError("events and exposures must be finite and not negative")
-        return block
-
-    @property
-    def ticks(self) -> int:
-        """Number of ticks in the block."""
-        return int(self.x_b.shape[-1])
-
-    def part(self, ticks: slice) -> Trials:
-        """Some of the block's ticks."""
-        return Trials(self.x_b[..., ticks], self.n_b[..., ticks], self.x_c[..., ticks], self.n_c[..., ticks])
-
-    def flipped(self) -> Trials:
-        """Good and bad exchanged."""
-        return Trials(self.n_b - self.x_b, self.n_b, self.n_c - self.x_c, self.n_c)
-
-    def swapped(self) -> Trials:
-        """Baseline and canary exchanged."""
-        return Trials(self.x_c, self.n_c, self.x_b, self.n_b)
-
-
 def empty(shape: tuple[int, ...], fill: float = 0.0) -> Floats:
     """An array for a fresh state."""
     return np.full(shape, fill, dtype=np.float64)
@@ -133,12 +81,6 @@ def encoded(state: Any) -> dict[str, Any]:
 def decoded(kind: type[Decoded], data: dict[str, Any]) -> Decoded:
     """What ``encoded`` wrote, back as ``kind``."""
     return kind(**{field.name: _value(data[field.name], field.type) for field in dataclasses.fields(kind)})  # type: ignore[arg-type]
-
-
-def _check_counts(block: Trials) -> None:
-    for x, n in ((block.x_b, block.n_b), (block.x_c, block.n_c)):
-        if not bool(np.all((x >= 0) & (x <= n) & np.isfinite(n))):
-            raise ValueError("outcomes must lie between 0 and the trials of their tick")
 
 
 def _plain(value: Any) -> Any:

@@ -32,16 +32,16 @@ def project_on_ratio(th_b: Floats, th_c: Floats, n_b: Floats, n_c: Floats, ratio
 
 
 def project_on_difference(th_b: Floats, th_c: Floats, n_b: Floats, n_c: Floats, margin: float) -> Floats:
-    """The p minimising n_b KL(th_b, p) + n_c KL(th_c, p - margin), elementwise; 0 <= margin < 1.
+    """The p minimising n_b KL(th_b, p) + n_c KL(th_c, p - margin), elementwise; |margin| < 1.
 
-    The derivative falls through zero once between margin and 1; halving the interval a fixed number of
+    The derivative falls through zero once where both rates lie in [0, 1]; halving the interval a fixed number of
     times finds it to the last bits with nothing but sums, products and comparisons.
     """
     if margin == 0.0:
         return project_on_ratio(th_b, th_c, n_b, n_c, 1.0)
     hits_b, miss_b, hits_c, miss_c = n_b * th_b, n_b * (1.0 - th_b), n_c * th_c, n_c * (1.0 - th_c)
-    low = np.full(np.broadcast_shapes(th_b.shape, th_c.shape, n_b.shape, n_c.shape), margin)
-    high = np.ones_like(low)
+    low = np.full(np.broadcast_shapes(th_b.shape, th_c.shape, n_b.shape, n_c.shape), max(margin, 0.0))
+    high = np.full_like(low, min(1.0, 1.0 + margin))
     for _ in range(_HALVINGS):
         p = 0.5 * (low + high)
         r = p - margin

@@ -17,10 +17,11 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from releasectl.stats.determinism import Floats, floats, running_max, running_sum
-from releasectl.stats.fold import State, Trials, empty
+from releasectl.stats.fold import State, empty
 from releasectl.stats.mixing import equal_weights, mix, pieces
 from releasectl.stats.projection import project_on_difference, project_on_ratio
 from releasectl.stats.starts import AT_FIRST, Starts
+from releasectl.stats.trials import Trials
 
 DROPS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 RISES = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 9.0, 19.0)
@@ -104,15 +105,16 @@ class TwoByTwo:
         x_b, n_b, x_c, n_c = (a[..., None] for a in (block.x_b, block.n_b, block.x_c, block.n_c))
         d = floats(self.effects)
         if self.margin_kind == "absolute":
-            th_c = np.maximum(th_b - self.margin, 0.0) * (1.0 - d)
+            edge, inside = np.maximum(th_b - self.margin, 0.0), th_b > self.margin
+            th_c = edge * (1.0 - d)
             p_b = project_on_difference(th_b, th_c, n_b, n_c, self.margin)
-            p_c, inside = p_b - self.margin, th_b > self.margin
+            p_c = p_b - self.margin
         else:
             ratio = 1.0 - self.margin if self.worse == "lower" else 1.0 + self.margin
-            edge = np.minimum(ratio * th_b, 1.0)
+            edge, inside = np.minimum(ratio * th_b, 1.0), ratio * th_b < 1.0
             th_c = edge * (1.0 - d) if self.worse == "lower" else np.minimum(edge * (1.0 + d), 0.5 * (1.0 + edge))
             p_b = project_on_ratio(th_b, th_c, n_b, n_c, ratio)
-            p_c, inside = ratio * p_b, ratio * th_b < 1.0
+            p_c = ratio * p_b
         gain = (
             special.xlogy(x_b, th_b / p_b)
             + special.xlogy(n_b - x_b, (1.0 - th_b) / (1.0 - p_b))
