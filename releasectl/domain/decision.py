@@ -78,6 +78,8 @@ class Progress(Model):
     step: int = 0
     stage_started_at: Time
     step_started_at: Time
+    first_epoch: int
+    """Epoch of the trial's first allocation; exposures under older ones belong to other trials."""
 
 
 class Suspension(Model):
@@ -99,7 +101,9 @@ class EffectiveState(Model):
     path: str
     """File of the manifest."""
     seq: int
-    """Number of the last decision; the allocation's epoch."""
+    """Number of the last decision."""
+    epoch: int
+    """Number of the decision that last changed what is served; exposures are stamped with it."""
     decision: str
     """Identity of the last decision."""
     revision: str
@@ -120,7 +124,8 @@ class EffectiveState(Model):
     """None while nothing is on trial."""
     folds: Mapping[str, Mapping[str, Any]] = {}
     """Statistics so far, by ``metric/candidate``: where the next blocks are folded in."""
-    verdicts: Mapping[str, str] = {}
+    folded_until: Time | None = None
+    """Blocks that ended by then are in ``folds`` already."""
     quarantine: tuple[Quarantine, ...] = ()
     suspension: Suspension | None = None
     unreadable_seconds: float = 0.0
@@ -144,6 +149,7 @@ class PersonAction(StrEnum):
     RESUME = "resume"
     PROMOTE = "promote"
     ROLLBACK = "rollback"
+    LIFT = "lift"
 
 
 class PersonRequest(Model):
@@ -180,7 +186,6 @@ class Decision(Model):
     edit: Edit | None = None
     answers: tuple[str, ...] = ()
     """Requests of people that it settles."""
-    next_look_seconds: float | None = None
     condition: Literal["Ready", "Reconciling", "Stalled"] = "Ready"
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
@@ -83,7 +84,7 @@ class Version(Model):
     address: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]+:\d{1,5}$")] | None = None
     """``host:port`` of an instance that runs already; then nothing is started."""
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """The digest that a quarantine holds: the artifact's if it is given, else that of all but the name."""
         if self.digest:
@@ -153,10 +154,15 @@ class Variant(Model):
     name: Name
     versions: Mapping[Name, Version]
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """Digest of the identities of its versions."""
         return digest_of({component: version.identity for component, version in self.versions.items()})
+
+    @property
+    def tag(self) -> str:
+        """A short form of the identity, for names of counters."""
+        return self.identity.removeprefix("sha256:")[:8]
 
 
 class Release(Model):
@@ -188,6 +194,16 @@ class Release(Model):
             versions[component.name] = version
         return Variant(name=name, versions=versions)
 
+    def settled(self, *, promote: str | None = None, drop: tuple[str, ...] = ()) -> Release:
+        """The release as it reads once a candidate is promoted (all candidates go) or some are dropped."""
+        gone = {candidate.name for candidate in self.spec.candidates} if promote else set(drop)
+        stable = dict(self.spec.stable)
+        for candidate in self.spec.candidates:
+            if candidate.name == promote:
+                stable |= candidate.versions
+        kept = tuple(candidate for candidate in self.spec.candidates if candidate.name not in gone)
+        return self.model_copy(update={"spec": self.spec.model_copy(update={"stable": stable, "candidates": kept})})
+
     @property
     def entry(self) -> str:
         """The component that users' requests reach: ``spec.entry``, or the only one that no other needs."""
@@ -197,7 +213,7 @@ class Release(Model):
         last = [component.name for component in self.spec.components if component.name not in needed]
         return last[-1] if last else self.spec.components[-1].name
 
-    @property
+    @cached_property
     def intent(self) -> str:
         """Digest of what is tried and how: a change of it starts the release again at its first step."""
         return digest_of(

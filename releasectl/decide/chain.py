@@ -1,0 +1,166 @@
+"""The order of the checks, and the one decision that follows.
+
+A trial is asked, in this order: does anything take the candidate back, does a person want it promoted,
+does a person want something else, does anything hold it; only then what its strategy proposes. The first
+finding wins. Nothing on trial: the manifest is compared with the state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from releasectl.decide import checks, outcomes
+from releasectl.decide.checks import desired_of, first_request, progress_of, stage_of, state_of
+from releasectl.decide.inputs import Finding, Input
+from releasectl.domain.decision import Decision, PersonAction
+from releasectl.domain.observation import Health
+from releasectl.domain.reasons import Reason
+from releasectl.domain.release import STABLE
+
+Check = Callable[[Input], Finding | None]
+
+TAKE_BACK: Sequence[Check] = (
+    checks.rollback_requested,
+    checks.candidate_withdrawn,
+    checks.guardrail_breached,
+    checks.guardrails_breached_together,
+    checks.candidate_failed,
+    checks.outage_budget_spent,
+    checks.inconclusive_for_too_long,
+)
+HOLD: Sequence[Check] = (
+    checks.suspended,
+    checks.manifest_invalid,
+    checks.candidate_not_ready,
+    checks.route_not_served,
+    checks.guardrails_missing,
+    checks.metrics_unavailable,
+    checks.dwelling,
+    checks.collecting_samples,
+)
+
+
+def decide(given: Input) -> Decision:
+    """One decision for one release."""
+    if given.desired is None:
+        return outcomes.removed(given)
+    if given.state is None or given.state.removed:
+        return _unknown(given)
+    if given.state.progress is None:
+        return _idle(given)
+    return _trial(given)
+
+
+def first_finding(given: Input, order: Sequence[Check]) -> Finding | None:
+    """What the first check with something to say says."""
+    return next((finding for check in order if (finding := check(given))), None)
+
+
+def _trial(given: Input) -> Decision:
+    if finding := first_finding(given, TAKE_BACK):
+        return outcomes.rollback(given, finding)
+    if request := first_request(given, PersonAction.PROMOTE):
+        return _promotion_by_person(given, Finding(Reason.REQUESTED, f"{request.by} asked for it", request=request))
+    if answer := _answer(given):
+        return answer
+    if finding := first_finding(given, HOLD):
+        return outcomes.hold(given, finding)
+    stage, strategy = stage_of(given)
+    state = state_of(given)
+    proposal = strategy.after(stage, progress_of(given).step, state.candidates, given.evaluation.evidence)
+    if proposal.allocation is not None:
+        return outcomes.advance(given, proposal)
+    if proposal.finished:
+        return outcomes.promote(given, state.candidates[0], Finding(Reason.EVIDENCE_SUFFICIENT, _proof(given)))
+    lacking = "; ".join(f"{row.metric}: {row.summary}" for row in proposal.lacking)
+    return outcomes.hold(given, Finding(Reason.AWAITING_EVIDENCE, lacking or "nothing is proven yet"))
+
+
+def _promotion_by_person(given: Input, finding: Finding) -> Decision:
+    # A person may skip evidence, not readiness: promoting what does not run would take the users down.
+    if unready := checks.candidate_not_ready(given):
+        return outcomes.hold(given, unready)
+    return outcomes.promote(given, state_of(given).candidates[0], finding)
+
+
+def _unknown(given: Input) -> Decision:
+    if given.invalid:
+        return outcomes.hold(given, Finding(Reason.INVALID_MANIFEST, given.invalid))
+    if waiting := _not_ready(given, STABLE):
+        return outcomes.hold(given, waiting)
+    return outcomes.adopt(given)
+
+
+def _idle(given: Input) -> Decision:
+    state, release = state_of(given), desired_of(given).release
+    if answer := _answer(given):
+        return answer
+    if given.invalid:
+        return outcomes.hold(given, Finding(Reason.INVALID_MANIFEST, given.invalid))
+    if release.intent == state.intent:
+        return outcomes.hold(given, Finding(Reason.IDLE, "nothing is on trial"))
+    if pause := checks.suspended(given):
+        return outcomes.hold(given, pause)
+    if release.variant(STABLE).identity != state.stable.identity:
+        waiting = _not_ready(given, STABLE)
+        return outcomes.hold(given, waiting) if waiting else outcomes.restable(given, Reason.STABLE_CHANGED)
+    if outcomes.surroundings(given) != outcomes.surroundings_of(state):
+        return outcomes.restable(given, Reason.MANIFEST_CHANGED)
+    if not release.spec.candidates:
+        return outcomes.hold(given, Finding(Reason.IDLE, "nothing is on trial"))
+    return _start(given)
+
+
+def _start(given: Input) -> Decision:
+    release = desired_of(given).release
+    for candidate in release.spec.candidates:
+        if held := _quarantined(given, candidate.name):
+            return outcomes.hold(given, held)
+        seen = given.observed.health.get(candidate.name)
+        if seen and seen.health is Health.FAILED:
+            message = f"{candidate.name} did not become ready: {seen.detail}"
+            return outcomes.rollback(given, Finding(Reason.NEVER_READY, message, candidate=candidate.name))
+        if waiting := _not_ready(given, candidate.name):
+            return outcomes.hold(given, waiting)
+    return outcomes.start(given)
+
+
+def _quarantined(given: Input, candidate: str) -> Finding | None:
+    release, state = desired_of(given).release, state_of(given)
+    for component, version in release.variant(candidate).versions.items():
+        held = given.quarantine.get(version.identity)
+        if held and version.identity != state.stable.versions[component].identity:
+            return Finding(
+                Reason.QUARANTINED,
+                f"{component} {version.name} has the artifact that was rolled back as {held.version} "
+                f"({held.reason}, decision {held.decision}); `releasectl lift {release.name}` allows it again",
+                candidate=candidate,
+            )
+    return None
+
+
+def _not_ready(given: Input, variant: str) -> Finding | None:
+    seen = given.observed.health.get(variant)
+    if seen and seen.health is Health.READY:
+        return None
+    return Finding(Reason.WAITING_FOR_READINESS, f"{variant} is not ready: {seen.detail if seen else 'not started'}")
+
+
+def _answer(given: Input) -> Decision | None:
+    """What a person asked for besides promoting or rolling back a trial."""
+    if not given.requests:
+        return None
+    request = given.requests[0]
+    match request.action:
+        case PersonAction.PAUSE:
+            return outcomes.paused(given, request)
+        case PersonAction.RESUME:
+            return outcomes.resumed(given, request)
+        case PersonAction.LIFT:
+            return outcomes.lifted(given, request)
+        case PersonAction.PROMOTE | PersonAction.ROLLBACK:
+            return outcomes.nothing_to_do(given, request)
+
+
+def _proof(given: Input) -> str:
+    return "; ".join(f"{row.metric}: {row.summary}" for row in given.evaluation.evidence)

@@ -1,0 +1,57 @@
+"""What a decision is made from, gathered before it and passed in whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from releasectl.domain.decision import EffectiveState, PersonRequest, Quarantine
+from releasectl.domain.environment import Environment
+from releasectl.domain.metric import Metric
+from releasectl.domain.observation import Observation
+from releasectl.domain.policy import PromotionPolicy
+from releasectl.domain.reasons import Reason
+from releasectl.domain.release import Release
+from releasectl.evaluate.evaluation import Evaluation
+
+
+@dataclass(frozen=True)
+class Desired:
+    """What git asks for, resolved."""
+
+    release: Release
+    policy: PromotionPolicy
+    environment: Environment
+    metrics: Mapping[str, Metric]
+    path: str
+    generation: str
+    revision: str
+
+
+@dataclass(frozen=True)
+class Input:
+    """All of it. ``invalid`` says why the present manifest cannot be used; ``desired`` is then the last good one."""
+
+    desired: Desired | None
+    """None once the release is gone from the repository."""
+    state: EffectiveState | None
+    """None before the first decision."""
+    observed: Observation
+    now: datetime
+    evaluation: Evaluation = field(default_factory=Evaluation)
+    requests: tuple[PersonRequest, ...] = ()
+    quarantine: Mapping[str, Quarantine] = field(default_factory=dict)
+    """Held artifacts of the whole fleet, by identity."""
+    invalid: str = ""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check reports."""
+
+    reason: Reason
+    message: str
+    candidate: str | None = None
+    request: PersonRequest | None = None
+    """The person's request that it settles."""

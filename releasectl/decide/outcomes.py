@@ -1,0 +1,320 @@
+"""Decisions, made: the state that follows, the edit of the manifest, and an identity.
+
+The identity is a digest of the state the decision starts from, what git asks for, and what is to be done;
+two controllers that come to the same decision give it the same identity, and a crash cannot record it twice.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from releasectl.decide.checks import desired_of, progress_of, stage_of, state_of
+from releasectl.decide.inputs import Finding, Input
+from releasectl.domain.base import digest_of
+from releasectl.domain.decision import (
+    Action,
+    Allocation,
+    Decision,
+    Edit,
+    EffectiveState,
+    PersonRequest,
+    Progress,
+    Quarantine,
+    Suspension,
+)
+from releasectl.domain.reasons import Reason
+from releasectl.domain.release import STABLE, Release
+from releasectl.strategies import STRATEGIES, Proposal
+
+_WAITING = frozenset(
+    {
+        Reason.WAITING_FOR_READINESS,
+        Reason.WAITING_FOR_ROUTE,
+        Reason.METRICS_UNAVAILABLE,
+        Reason.DWELLING,
+        Reason.COLLECTING_SAMPLES,
+        Reason.AWAITING_EVIDENCE,
+    }
+)
+_FOR_PEOPLE = frozenset({Reason.INVALID_MANIFEST, Reason.QUARANTINED, Reason.NO_GUARDRAILS})
+
+
+def hold(given: Input, finding: Finding) -> Decision:
+    """Nothing changes; the reason is shown, not recorded."""
+    return _decision(given, Action.HOLD, finding, given.state)
+
+
+def adopt(given: Input) -> Decision:
+    """A release that is new here: stable serves everything."""
+    finding = Finding(Reason.ADOPTED, f"stable serves: {_versions(desired_of(given).release, STABLE)}")
+    return _settled(given, finding, Action.ADVANCE)
+
+
+def restable(given: Input, reason: Reason) -> Decision:
+    """Stable, route or surroundings were changed by a person."""
+    what = _versions(desired_of(given).release, STABLE)
+    text = f"stable serves as the manifest now says: {what}"
+    return _settled(given, Finding(reason, text), Action.REALLOCATE)
+
+
+def start(given: Input) -> Decision:
+    """Candidates get their first share."""
+    desired = desired_of(given)
+    names = [candidate.name for candidate in desired.release.spec.candidates]
+    stage = desired.release.spec.strategy[0]
+    allocation = STRATEGIES[stage.type].first(stage, names)
+    variants = {name: desired.release.variant(name) for name in (STABLE, *names)}
+    progress = Progress(stage_started_at=given.now, step_started_at=given.now, first_epoch=state_of(given).seq + 1)
+    finding = Finding(
+        Reason.CANDIDATE_STARTED,
+        f"{', '.join(names)} ready; first step of {len(stage.steps)}: {allocation}",
+        candidate=names[0],
+    )
+    return _decision(
+        given,
+        Action.ADVANCE,
+        finding,
+        _next(given, allocation=allocation)
+        | {
+            "intent": desired.release.intent,
+            "variants": variants,
+            "progress": progress,
+            "folds": {},
+            "folded_until": given.now,
+            "unreadable_seconds": 0.0,
+        },
+    )
+
+
+def advance(given: Input, proposal: Proposal) -> Decision:
+    """The next step of the stage under way."""
+    state, progress = state_of(given), progress_of(given)
+    stage, strategy = stage_of(given)
+    allocation = proposal.allocation or state.allocation
+    finding = Finding(
+        Reason.STEP_PASSED,
+        f"step {progress.step + 1} of {strategy.steps(stage)} passed; now {allocation}",
+        candidate=state.candidates[0],
+    )
+    moved = progress.model_copy(update={"step": proposal.step, "step_started_at": given.now})
+    return _decision(given, Action.ADVANCE, finding, _next(given, allocation=allocation) | {"progress": moved})
+
+
+def promote(given: Input, candidate: str, finding: Finding) -> Decision:
+    """The candidate becomes stable and serves everything."""
+    release = desired_of(given).release
+    promoted = state_of(given).variants[candidate].model_copy(update={"name": STABLE})
+    after = _next(given, allocation=Allocation.all_to(STABLE)) | _ended(given)
+    after |= {"variants": {STABLE: promoted}, "intent": release.settled(promote=candidate).intent}
+    return _decision(
+        given,
+        Action.PROMOTE,
+        Finding(finding.reason, finding.message, candidate=candidate, request=finding.request),
+        after,
+        edit=Edit(promote=candidate),
+    )
+
+
+def rollback(given: Input, finding: Finding) -> Decision:
+    """Stable serves everything again. Unless a person withdrew it, the candidate's artifacts are held back."""
+    state, release = state_of(given), desired_of(given).release
+    trial = state.candidates or tuple(candidate.name for candidate in release.spec.candidates)
+    names = (finding.candidate,) if finding.candidate else trial
+    withdrawn = finding.reason is Reason.CANDIDATE_WITHDRAWN
+    after = _next(given, allocation=Allocation.all_to(STABLE)) | _ended(given)
+    after["variants"] = {STABLE: state.stable}
+    # A withdrawn trial is compared with the manifest again at the next pass; its stable is as it was.
+    after["intent"] = "" if withdrawn else release.settled(drop=names).intent
+    if not state.candidates:
+        after["epoch"] = state.epoch
+    decision = _decision(
+        given,
+        Action.ROLLBACK,
+        Finding(finding.reason, finding.message, candidate=names[0], request=finding.request),
+        after,
+        edit=None if withdrawn or given.invalid else Edit(drop=names),
+    )
+    if withdrawn or decision.state is None:
+        return decision
+    held = _quarantine(given, names, finding.reason, decision.id)
+    kept = tuple(item for item in state.quarantine if item.identity not in {new.identity for new in held})
+    return decision.model_copy(update={"state": decision.state.model_copy(update={"quarantine": kept + held})})
+
+
+def removed(given: Input) -> Decision:
+    """The release is gone from the repository."""
+    if given.state is None or given.state.removed:
+        return hold(given, Finding(Reason.REMOVED, "gone"))
+    after = _next(given, allocation=Allocation.all_to(STABLE)) | _ended(given)
+    after |= {"variants": {STABLE: given.state.stable}, "intent": "", "removed": True}
+    message = f"{given.state.path} is gone from the repository; its routes and processes go"
+    return _decision(given, Action.REALLOCATE, Finding(Reason.REMOVED, message), after)
+
+
+def paused(given: Input, request: PersonRequest) -> Decision:
+    """No more advances until resumed; guardrails go on guarding."""
+    finding = Finding(Reason.SUSPENDED, _by(request, "paused"), request=request)
+    pause = Suspension(by=request.by, at=request.at, reason=request.reason)
+    return _decision(given, Action.HOLD, finding, _next(given) | {"suspension": pause})
+
+
+def resumed(given: Input, request: PersonRequest) -> Decision:
+    """Advances go on."""
+    finding = Finding(Reason.RESUMED, _by(request, "resumed"), request=request)
+    return _decision(given, Action.HOLD, finding, _next(given) | {"suspension": None})
+
+
+def lifted(given: Input, request: PersonRequest) -> Decision:
+    """Held artifacts of this release may be tried again."""
+    finding = Finding(Reason.LIFTED, _by(request, "lifted the quarantine"), request=request)
+    return _decision(given, Action.HOLD, finding, _next(given) | {"quarantine": ()})
+
+
+def nothing_to_do(given: Input, request: PersonRequest) -> Decision:
+    """A person asked to promote or roll back while nothing is on trial."""
+    finding = Finding(Reason.IDLE, f"{request.by} asked for {request.action}; nothing is on trial", request=request)
+    return _decision(given, Action.HOLD, finding, _next(given))
+
+
+def surroundings(given: Input) -> dict[str, Any]:
+    """What serves around the variants, as the manifest asks."""
+    release = desired_of(given).release
+    return {
+        "environment": release.spec.environment,
+        "entry": release.entry,
+        "route": release.spec.route,
+        "edges": {component.name: component.after for component in release.spec.components},
+    }
+
+
+def surroundings_of(state: EffectiveState) -> dict[str, Any]:
+    """The same as it serves now."""
+    return {
+        "environment": state.environment,
+        "entry": state.entry,
+        "route": state.route,
+        "edges": dict(state.edges),
+    }
+
+
+# --- parts ----------------------------------------------------------------------------------------------
+
+
+def _settled(given: Input, finding: Finding, action: Action) -> Decision:
+    release = desired_of(given).release
+    names = tuple(candidate.name for candidate in release.spec.candidates)
+    after = _next(given, allocation=Allocation.all_to(STABLE)) | surroundings(given) | _ended(given)
+    after |= {
+        "variants": {STABLE: release.variant(STABLE)},
+        # Candidates are not part of what is settled: with any, the next pass sees a difference and starts them.
+        "intent": release.settled(drop=names).intent,
+        "removed": False,
+    }
+    return _decision(given, action, finding, after)
+
+
+def _next(given: Input, *, allocation: Allocation | None = None) -> dict[str, Any]:
+    """What every recorded decision moves on: number, base, folds; the epoch when shares are decided anew."""
+    desired, state = given.desired, given.state
+    seq = state.seq + 1 if state else 1
+    after: dict[str, Any] = {"seq": seq}
+    if desired:
+        after |= {"path": desired.path, "revision": desired.revision, "generation": desired.generation}
+    if allocation is not None:
+        after |= {"allocation": allocation, "epoch": seq}
+    if state and state.progress:
+        after |= {
+            "folds": given.evaluation.folds,
+            "folded_until": given.now,
+            "unreadable_seconds": given.observed.unreadable_seconds,
+        }
+    return after
+
+
+def _ended(given: Input) -> dict[str, Any]:
+    return {"progress": None, "folds": {}, "folded_until": given.now, "unreadable_seconds": 0.0}
+
+
+def _decision(
+    given: Input,
+    action: Action,
+    finding: Finding,
+    after: EffectiveState | dict[str, Any] | None,
+    *,
+    edit: Edit | None = None,
+) -> Decision:
+    answers = (finding.request.id,) if finding.request else ()
+    identity = _identity(given, action, finding, after, answers)
+    if isinstance(after, dict):
+        base = given.state.model_copy(update={**after, "decision": identity}) if given.state else None
+        release = desired_of(given).release.name if base is None else base.release
+        after = base or EffectiveState(release=release, decision=identity, **after)
+    return Decision(
+        action=action,
+        reason=finding.reason,
+        message=finding.message,
+        release=after.release if after else desired_of(given).release.name,
+        candidate=finding.candidate,
+        id=identity,
+        at=given.now,
+        state=after,
+        evidence=given.evaluation.evidence,
+        edit=edit,
+        answers=answers,
+        condition=_condition(finding.reason),
+    )
+
+
+def _identity(
+    given: Input,
+    action: Action,
+    finding: Finding,
+    after: EffectiveState | dict[str, Any] | None,
+    answers: tuple[str, ...],
+) -> str:
+    allocation = after.get("allocation") if isinstance(after, dict) else None
+    return digest_of(
+        {
+            "release": given.desired.release.name if given.desired else state_of(given).release,
+            "base": given.state.decision if given.state else "",
+            "intent": given.desired.release.intent if given.desired else "",
+            "action": action.value,
+            "reason": finding.reason.value,
+            "candidate": finding.candidate or "",
+            "allocation": dict(allocation.shares) if allocation else {},
+            "answers": list(answers),
+        }
+    ).removeprefix("sha256:")[:16]
+
+
+def _condition(reason: Reason) -> Any:
+    if reason in _FOR_PEOPLE:
+        return "Stalled"
+    return "Reconciling" if reason in _WAITING else "Ready"
+
+
+def _quarantine(given: Input, names: tuple[str, ...], reason: Reason, decision: str) -> tuple[Quarantine, ...]:
+    state, release = state_of(given), desired_of(given).release
+    held: dict[str, Quarantine] = {}
+    for name in names:
+        variant = state.variants.get(name) or release.variant(name)
+        for component, version in variant.versions.items():
+            before = state.stable.versions.get(component)
+            if before is None or before.identity != version.identity:
+                held[version.identity] = Quarantine(
+                    identity=version.identity,
+                    component=component,
+                    version=version.name,
+                    reason=reason,
+                    decision=decision,
+                    at=given.now,
+                )
+    return tuple(held.values())
+
+
+def _versions(release: Release, variant: str) -> str:
+    return ", ".join(f"{component} {version.name}" for component, version in release.variant(variant).versions.items())
+
+
+def _by(request: PersonRequest, what: str) -> str:
+    return f"{what} by {request.by}" + (f": {request.reason}" if request.reason else "")

@@ -1,0 +1,64 @@
+"""All metrics of all candidates on trial: folds moved on, evidence drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from releasectl.domain.evidence import Evidence
+from releasectl.domain.metric import Metric
+from releasectl.domain.observation import Observation
+from releasectl.domain.policy import Guardrail, Objective, PolicySpec
+from releasectl.evaluate.comparison import Comparison
+from releasectl.evaluate.guardrails import guardrail_comparison, judge_guardrail
+from releasectl.evaluate.objectives import judge_objective, objective_comparison
+
+Folds = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """``folds`` are where the next blocks are added; a replay from them and the blocks gives the same bits."""
+
+    evidence: tuple[Evidence, ...] = ()
+    folds: Folds = field(default_factory=dict)
+
+
+def evaluate(
+    *,
+    policy: PolicySpec,
+    metrics: Mapping[str, Metric],
+    candidates: tuple[str, ...],
+    folds: Folds,
+    observed: Observation,
+    epoch: int,
+) -> Evaluation:
+    """Fold what was observed into ``folds`` and judge every guardrail and objective of every candidate.
+
+    ``epoch`` is that of the present step: only its exposures count towards the step's minimum samples.
+    """
+    rows: list[Evidence] = []
+    after: dict[str, Mapping[str, Any]] = {}
+    for key, rule, comparison in _comparisons(policy, metrics, candidates):
+        raw = observed.readings.get(rule.metric)
+        state = comparison.fold(folds.get(key), raw.blocks if raw else (), epoch)
+        after[key] = state
+        if isinstance(rule, Guardrail):
+            limit = None if rule.limit is None else rule.limit / 100
+            rows.append(judge_guardrail(comparison, rule, comparison.read(state, epoch, limit), raw))
+        else:
+            rows.append(judge_objective(comparison, rule, comparison.read(state, epoch, None), raw))
+    return Evaluation(evidence=tuple(rows), folds=after)
+
+
+def _comparisons(
+    policy: PolicySpec, metrics: Mapping[str, Metric], candidates: tuple[str, ...]
+) -> Iterator[tuple[str, Guardrail | Objective, Comparison]]:
+    for candidate in candidates:
+        for guardrail in policy.guardrails:
+            comparison = guardrail_comparison(policy, guardrail, metrics[guardrail.metric], candidate)
+            yield f"guardrail/{guardrail.metric}/{candidate}", guardrail, comparison
+        for objective in policy.objectives:
+            comparison = objective_comparison(policy, objective, metrics[objective.metric], candidate)
+            yield f"objective/{objective.metric}/{candidate}", objective, comparison

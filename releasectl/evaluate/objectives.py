@@ -1,0 +1,70 @@
+"""Is it better, or at least no worse? What an objective must prove before promotion."""
+
+from __future__ import annotations
+
+import math
+
+from releasectl.domain.evidence import Evidence, MetricState
+from releasectl.domain.metric import Metric
+from releasectl.domain.observation import Reading as Raw
+from releasectl.domain.policy import Objective, PolicySpec
+from releasectl.evaluate.comparison import Comparison, Reading
+from releasectl.evaluate.guardrails import DEAD_BAND
+from releasectl.evaluate.trust import unreadable
+from releasectl.evaluate.wording import difference, rates
+
+
+def objective_comparison(policy: PolicySpec, objective: Objective, metric: Metric, candidate: str) -> Comparison:
+    """The rules for one objective: all must pass, so each may use the whole alpha."""
+    return Comparison(
+        candidate=candidate,
+        direction=metric.direction,
+        margin=objective.margin,
+        claim=objective.goal,
+        alpha=policy.alpha,
+        total_alpha=policy.alpha,
+        min_samples=policy.min_samples,
+    )
+
+
+def judge_objective(comparison: Comparison, objective: Objective, numbers: Reading, raw: Raw | None) -> Evidence:
+    """Evidence for one objective: OK when its claim is proven, never BAD (harm is for guardrails)."""
+    threshold = math.log(1 / comparison.total_alpha)
+    fault = unreadable(raw)
+    if fault is not None:
+        state = fault
+    elif not (numbers.stable.trials and numbers.tried.trials):
+        state = MetricState.NO_DATA
+    elif numbers.safe_peak >= threshold - DEAD_BAND:
+        state = MetricState.OK
+    else:
+        state = MetricState.INCONCLUSIVE
+    return Evidence(
+        metric=objective.metric,
+        role="objective",
+        candidate=comparison.candidate,
+        state=state,
+        summary=_sentence(state, objective, numbers, raw),
+        stable=numbers.stable,
+        tried=numbers.tried,
+        step_trials=numbers.step_trials,
+        estimate=numbers.estimate,
+        lower=numbers.lower,
+        upper=numbers.upper,
+        log_e=round(numbers.safe_peak, 9),
+        threshold=round(threshold, 9),
+        margin=0.0 if objective.goal == "superior" else comparison.margin_as_difference(numbers),
+    )
+
+
+def _sentence(state: MetricState, objective: Objective, numbers: Reading, raw: Raw | None) -> str:
+    claim = "better than stable" if objective.goal == "superior" else "no worse than the margin allows"
+    match state:
+        case MetricState.OK:
+            return f"{rates(numbers)}, {difference(numbers)}: proven {claim}"
+        case MetricState.NO_DATA:
+            return "nothing counted yet" if raw is None or not raw.detail else raw.detail
+        case MetricState.INCONCLUSIVE | MetricState.BAD:
+            return f"{rates(numbers)}, {difference(numbers)}: not yet proven {claim}"
+        case MetricState.STALE | MetricState.INVALID | MetricState.PROVIDER_ERROR:
+            return raw.detail if raw and raw.detail else "the metric has not been read"
