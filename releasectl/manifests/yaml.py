@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import yaml
 
@@ -28,25 +28,32 @@ _SHOWN_DEPTH = 12
 _BOM = b"\xef\xbb\xbf"
 
 
+class Document(NamedTuple):
+    """One document of a file, and what strictness refuses in it."""
+
+    root: Node
+    problems: tuple[Problem, ...]
+
+
 @dataclass(frozen=True)
 class Parsed:
-    """Everything a file says. ``complete`` is false when reading stopped early: then more may stand in it."""
+    """Everything a file says."""
 
     text: str
     """The decoded text without its byte-order mark: what node offsets count in."""
-    documents: tuple[Node, ...] = ()
-    problems: tuple[Problem, ...] = ()
-    complete: bool = True
+    documents: tuple[Document, ...] = ()
+    stopped: Problem | None = None
+    """Why reading ended early; more than ``documents`` may stand in the file then."""
 
 
 def parse(file: str, data: bytes) -> Parsed:
     """Read every document of a file; empty documents are left out."""
     text, problem = _decode(file, data)
     if problem:
-        return Parsed(text, problems=(problem,), complete=False)
+        return Parsed(text, stopped=problem)
     reader = _Reader(file, text)
-    complete = reader.read()
-    return Parsed(text, tuple(reader.documents), tuple(reader.problems), complete)
+    stopped = reader.read()
+    return Parsed(text, tuple(reader.documents), stopped)
 
 
 # --- from bytes to text ---------------------------------------------------------------------------------
@@ -112,40 +119,39 @@ def _events(text: str) -> _Parser:
 
 
 class _Stop(Exception):
-    """Reading cannot go on."""
+    """Reading cannot go on; the last problem reported says why."""
 
 
 @dataclass
 class _Reader:
     file: str
     text: str
-    documents: list[Node] = field(default_factory=list)
+    documents: list[Document] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     path: list[Step] = field(default_factory=list)
     nodes: int = 0
 
-    def read(self) -> bool:
-        """Whether the end was reached."""
+    def read(self) -> Problem | None:
+        """Collect the documents; what stopped it before the end."""
         try:
             self.parser = _events(self.text)
             self._stream()
         except yaml.MarkedYAMLError as error:
-            self.problems.append(_syntax(self.file, self.text, error))
-            return False
+            return _syntax(self.file, self.text, error)
         except yaml.YAMLError as error:
-            self.problems.append(Problem(self.file, 0, 0, "", f"is not YAML: {error}", code="syntax"))
-            return False
+            return Problem(self.file, 0, 0, "", f"is not YAML: {error}", code="syntax")
         except _Stop:
-            return False
-        return True
+            return self.problems[-1]
+        return None
 
     def _stream(self) -> None:
         while not isinstance(event := self.parser.get_event(), yaml.StreamEndEvent):
             if isinstance(event, yaml.DocumentStartEvent):
+                self.problems = []
                 self._directives(event)
                 root = self._node(self.parser.get_event())
                 if not (isinstance(root, Scalar) and root.value is None):
-                    self.documents.append(root)
+                    self.documents.append(Document(root, tuple(self.problems)))
 
     def _directives(self, event: Any) -> None:
         if event.version and event.version != (1, 2):

@@ -1,0 +1,280 @@
+"""Every manifest of a repository at one commit, and how they belong together.
+
+Reading a file (``load.load_file``) and joining the results are separate pure steps: the caller keeps the
+results of files by blob and builds a new catalog from old and new ones. Nothing a file holds can hurt a
+release that does not refer to it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from releasectl.domain.base import digest_of
+from releasectl.domain.environment import Environment
+from releasectl.domain.metric import BUILT_IN, Metric, MetricSet
+from releasectl.domain.policy import PromotionPolicy
+from releasectl.domain.release import Release
+from releasectl.errors import ManifestError, Problem
+from releasectl.manifests import crosscheck, shipped
+from releasectl.manifests.crosscheck import Given, at
+from releasectl.manifests.load import Document, FileResult, load_file
+from releasectl.manifests.nearest import suggestion
+
+M = TypeVar("M", Environment, PromotionPolicy, MetricSet)
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A release and all that it refers to, valid as a whole."""
+
+    release: Release
+    policy: PromotionPolicy
+    environment: Environment
+    metrics: Mapping[str, Metric]
+    """The metrics of the policy's guardrails and objectives, by name."""
+    path: str
+    """File of the release."""
+    policy_path: str
+    """File of the policy; begins with ``releasectl:`` for a shipped one."""
+    generation: str
+    """Digest of the canonical form of all of it."""
+    warnings: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Remembered:
+    inputs: tuple[Document, ...]
+    resolved: Resolved
+
+
+class Catalog:
+    """The manifests of a repository. Resolving is lazy and remembered; the catalog itself does not change."""
+
+    def __init__(self, files: Mapping[str, FileResult], remembered: dict[str, _Remembered]) -> None:
+        self.files = files
+        self._remembered = remembered
+        self._index: defaultdict[tuple[str, str], list[Document]] = defaultdict(list)
+        self._metrics: defaultdict[str, list[tuple[Document, int]]] = defaultdict(list)
+        self._routes: defaultdict[crosscheck.RouteKey, list[Document]] = defaultdict(list)
+        self._broken = tuple(result for result in files.values() if result.broken)
+        for result in files.values():
+            for document in result.documents:
+                self._add(document)
+
+    @classmethod
+    def build(cls, files: Mapping[str, FileResult | bytes], previous: Catalog | None = None) -> Catalog:
+        """Join files by path. What ``previous`` resolved from the same, unchanged documents is kept."""
+        results = {
+            path: load_file(path, content) if isinstance(content, bytes) else content
+            for path, content in sorted(files.items())
+        }
+        return cls(results, dict(previous._remembered) if previous else {})
+
+    @property
+    def releases(self) -> tuple[str, ...]:
+        """Names of all releases declared, valid or not."""
+        return tuple(sorted(name for kind, name in self._index if kind == "Release" and name))
+
+    def is_gone(self, release: str, last_path: str) -> bool:
+        """Whether a release was taken out of the repository, and is not only hidden by a file that is broken.
+
+        A wrong yes would end its traffic, so anything unreadable that might hold it says no.
+        """
+        if self._index.get(("Release", release)):
+            return False
+        for result in self._broken:
+            if result.file == last_path or (result.mentions is not None and release in result.mentions):
+                return False
+        last = self.files.get(last_path)
+        return not any(d.value is None and d.name in ("", release) for d in (last.documents if last else ()))
+
+    def resolve(self, release: str) -> Resolved:
+        """The release with everything it refers to; raises ManifestError with every problem that concerns it."""
+        document = self._release(release)
+        given, inputs, problems = self._gather(document)
+        collisions = list(self._collisions(document))
+        known = self._remembered.get(release)
+        if known and not problems and not collisions and _same(known.inputs, inputs):
+            return known.resolved
+        problems = [*problems, *collisions, *crosscheck.check(given)]
+        if any(problem.severity == "error" for problem in problems):
+            raise ManifestError(tuple(set(problems)))
+        if given.policy is None or given.environment is None:
+            raise AssertionError("a missing reference is a problem")
+        resolved = _joined(given, inputs, tuple(sorted(set(problems))))
+        self._remembered[release] = _Remembered(inputs, resolved)
+        return resolved
+
+    def problems(self) -> tuple[Problem, ...]:
+        """Everything that is wrong in the repository, warnings included, in file order."""
+        found = {problem for result in self.files.values() for problem in result.problems}
+        for (kind, name), documents in self._index.items():
+            if kind in ("Environment", "PromotionPolicy", "MetricSet") and name:
+                found.update(self._doubles(documents))
+        for document in self._sound("PromotionPolicy", PromotionPolicy):
+            found.update(self._policy_problems(document))
+        for name in self._metrics:
+            found.update(self._metric_problems(name))
+        for name in self.releases:
+            try:
+                found.update(self.resolve(name).warnings)
+            except ManifestError as error:
+                found.update(error.problems)
+        return tuple(sorted(found))
+
+    # --- building -----------------------------------------------------------------------------------------
+
+    def _add(self, document: Document) -> None:
+        self._index[document.kind, document.name].append(document)
+        value = document.value
+        if isinstance(value, MetricSet):
+            for index, metric in enumerate(value.spec.metrics):
+                self._metrics[metric.name].append((document, index))
+        elif isinstance(value, Release):
+            for key in crosscheck.route_keys(value):
+                self._routes[key].append(document)
+
+    # --- one release --------------------------------------------------------------------------------------
+
+    def _release(self, name: str) -> Document:
+        documents = self._index.get(("Release", name), [])
+        problems = [problem for document in documents for problem in self._own_problems(document)]
+        problems += self._doubles(documents)
+        if not documents:
+            hidden = [r.broken for r in self._broken if r.broken and r.mentions is not None and name in r.mentions]
+            missing = Problem("", 0, 0, "", f"no release {name!r}", suggestion(name, self.releases), "unknown-name")
+            problems = hidden or [missing]
+        if problems:
+            raise ManifestError(tuple(set(problems)))
+        return documents[0]
+
+    def _own_problems(self, document: Document) -> list[Problem]:
+        broken = self.files[document.file].broken if document.file in self.files else None
+        return [*document.problems, broken] if broken else list(document.problems)
+
+    def _gather(self, document: Document) -> tuple[Given, tuple[Document, ...], list[Problem]]:
+        release = document.value
+        if not isinstance(release, Release):
+            raise AssertionError("a release without problems has a value")
+        problems: list[Problem] = []
+        environment = self._referred(document, "Environment", "environment", release.spec.environment, problems)
+        policy = self._referred(document, "PromotionPolicy", "policy", release.spec.policy, problems)
+        inputs = [document, *(d for d in (environment, policy) if d)]
+        metrics: dict[str, Metric] = {}
+        if policy and isinstance(policy.value, PromotionPolicy):
+            problems += self._policy_problems(policy)
+            for name in crosscheck.metric_names(policy.value):
+                problems += self._metric_problems(name)
+                inputs += [declared for declared, _ in self._metrics.get(name, [])]
+                if metric := self._metric(name):
+                    metrics[name] = metric
+        given = Given(
+            document,
+            release,
+            _value(environment, Environment),
+            _value(policy, PromotionPolicy),
+            metrics,
+            policy.file if policy else "",
+        )
+        return given, tuple(inputs), problems
+
+    def _referred(
+        self, document: Document, kind: str, field: str, name: str, problems: list[Problem]
+    ) -> Document | None:
+        """The document that a field names. What is wrong with it is added to the problems."""
+        found = self._index.get((kind, name), [])
+        if not found and kind == "PromotionPolicy" and name in shipped.policies():
+            return shipped.policies()[name]
+        wrong = [problem for other in found for problem in self._own_problems(other)] + self._doubles(found)
+        if found and not wrong:
+            return found[0]
+        if found:
+            message, hint, code = f"{field} {name!r} is invalid", f"see {found[0].file}", "invalid-reference"
+        else:
+            names = [n for k, n in self._index if k == kind and n]
+            names += list(shipped.policies()) if kind == "PromotionPolicy" else []
+            message, hint, code = f"no {field} {name!r}", suggestion(name, names), "unknown-name"
+            wrong = [r.broken for r in self._broken if r.broken and r.mentions is not None and name in r.mentions]
+        problems += [at(document, ("spec", field), message, hint, code), *wrong]
+        return None
+
+    # --- rules that several documents make together -------------------------------------------------------
+
+    def _doubles(self, documents: list[Document]) -> list[Problem]:
+        if len(documents) < 2:
+            return []
+        found = []
+        for document in documents:
+            others = sorted(f"{o.file}:{o.root.line}" for o in documents if o is not document)
+            message = f"{document.kind} {document.name!r} is declared more than once"
+            hint = f"also in {', '.join(others)}"
+            found.append(at(document, ("metadata", "name"), message, hint, "duplicate-name"))
+        return found
+
+    def _collisions(self, document: Document) -> Iterator[Problem]:
+        if not isinstance(document.value, Release):
+            return
+        for key in crosscheck.route_keys(document.value):
+            for other in self._routes[key]:
+                if other.name != document.name:
+                    message = f"release {other.name!r} in {other.file} takes the same requests: {key.shown}"
+                    path = ("spec", "route") if document.value.spec.route.to_data() else ("metadata", "name")
+                    yield at(document, path, message, "give one of them another prefix or host", "route-collision")
+
+    def _policy_problems(self, document: Document) -> list[Problem]:
+        return list(crosscheck.check_policy(document, self._metrics.keys() | BUILT_IN.keys()))
+
+    def _metric_problems(self, name: str) -> list[Problem]:
+        declared = self._metrics.get(name, [])
+        found = [p for document, index in declared for p in crosscheck.check_metric(document, index)]
+        found += [p for document, _ in declared for p in self._own_problems(document)]
+        if len(declared) > 1:
+            for document, index in declared:
+                others = ", ".join(sorted({d.file for d, i in declared if (d, i) != (document, index)}))
+                path = ("spec", "metrics", index, "name")
+                message = f"the metric {name!r} is declared more than once"
+                found.append(at(document, path, message, f"also in {others}", "duplicate-name"))
+        return found
+
+    def _metric(self, name: str) -> Metric | None:
+        for document, index in self._metrics.get(name, []):
+            if isinstance(document.value, MetricSet):
+                return document.value.spec.metrics[index]
+        return BUILT_IN.get(name)
+
+    def _sound(self, kind: str, model: type[M]) -> list[Document]:
+        return [d for (k, _), found in self._index.items() if k == kind for d in found if isinstance(d.value, model)]
+
+
+def _value(document: Document | None, model: type[M]) -> M | None:
+    return document.value if document and isinstance(document.value, model) else None
+
+
+def _same(old: tuple[Document, ...], new: tuple[Document, ...]) -> bool:
+    return len(old) == len(new) and all(a is b for a, b in zip(old, new, strict=True))
+
+
+def _joined(given: Given, inputs: tuple[Document, ...], warnings: tuple[Problem, ...]) -> Resolved:
+    if given.policy is None or given.environment is None:
+        raise AssertionError("a missing reference is a problem")
+    generation = digest_of(
+        {
+            "release": given.release.to_data(),
+            "policy": given.policy.to_data(),
+            "environment": given.environment.to_data(),
+            "metrics": {name: metric.to_data() for name, metric in given.metrics.items()},
+        }
+    )
+    return Resolved(
+        given.release,
+        given.policy,
+        given.environment,
+        given.metrics,
+        given.document.file,
+        given.policy_path,
+        generation,
+        warnings,
+    )

@@ -1,0 +1,380 @@
+"""Rules that no single field can check: names fit together, references lead somewhere, the whole can run.
+
+Each rule answers one question about a release and yields what is wrong; ``RULES`` lists them. Rules see
+valid documents only, and a missing reference (``environment`` or ``policy`` None) is reported elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from releasectl.domain.base import format_duration
+from releasectl.domain.environment import Environment
+from releasectl.domain.metric import HISTOGRAM_BUCKETS_MS, Metric, MetricSet
+from releasectl.domain.policy import PromotionPolicy
+from releasectl.domain.release import STABLE, Component, Release
+from releasectl.errors import Problem
+from releasectl.manifests import contracts
+from releasectl.manifests.load import Document
+from releasectl.manifests.nearest import suggestion
+from releasectl.manifests.nodes import Mapping as MappingNode
+from releasectl.manifests.nodes import Node, Scalar, Step, descend, format_path
+
+Path = tuple[Step, ...]
+MAX_PORT = 65535
+
+
+@dataclass(frozen=True)
+class Given:
+    """A release and what it refers to, as far as that was found."""
+
+    document: Document
+    release: Release
+    environment: Environment | None
+    policy: PromotionPolicy | None
+    metrics: Mapping[str, Metric]
+    policy_path: str = ""
+
+    def at(self, path: Path, message: str, hint: str = "", code: str = "inconsistent") -> Problem:
+        return at(self.document, path, message, hint, code)
+
+    @property
+    def components(self) -> Mapping[str, Component]:
+        return {component.name: component for component in self.release.spec.components}
+
+
+def at(
+    document: Document,
+    path: Path,
+    message: str,
+    hint: str = "",
+    code: str = "inconsistent",
+    *,
+    severity: Literal["error", "warning"] = "error",
+) -> Problem:
+    """A problem at a field of a document, or at the nearest field above it that exists."""
+    node = _pointed(document.root, path)
+    return Problem(document.file, node.line, node.column, format_path(path), message, hint, code, severity)
+
+
+def check(given: Given) -> Iterator[Problem]:
+    """Everything the rules find, warnings included."""
+    for rule in RULES:
+        yield from rule(given)
+
+
+# --- names ----------------------------------------------------------------------------------------------
+
+
+def names_repeat(given: Given) -> Iterator[Problem]:
+    """A component, a version or a candidate has the name of another."""
+    spec = given.release.spec
+    yield from _repeated(given, ("spec", "components"), "component", [c.name for c in spec.components])
+    for index, component in enumerate(spec.components):
+        path = ("spec", "components", index, "versions")
+        yield from _repeated(given, path, "version", [version.name for version in component.versions])
+    yield from _repeated(given, ("spec", "candidates"), "candidate", [c.name for c in spec.candidates])
+
+
+def candidate_is_called_stable(given: Given) -> Iterator[Problem]:
+    """A candidate takes the name that is kept for what serves now."""
+    for index, candidate in enumerate(given.release.spec.candidates):
+        if candidate.name == STABLE:
+            message = f"{STABLE!r} is the variant that serves now; a candidate needs another name"
+            yield given.at(("spec", "candidates", index, "name"), message, code="reserved-name")
+
+
+# --- variants -------------------------------------------------------------------------------------------
+
+
+def stable_is_incomplete(given: Given) -> Iterator[Problem]:
+    """Stable lacks a component, or names a component or version that is not declared."""
+    stable, path = given.release.spec.stable, ("spec", "stable")
+    yield from _unknown_versions(given, path, stable)
+    for name, component in given.components.items():
+        if name not in stable:
+            versions = ", ".join(version.name for version in component.versions)
+            message = f"stable names no version of the component {name!r}"
+            yield given.at(path, message, f"declared versions: {versions}", "incomplete-stable")
+
+
+def candidate_is_unknown_or_no_change(given: Given) -> Iterator[Problem]:
+    """A candidate names what is not declared, or equals stable."""
+    stable = given.release.spec.stable
+    for index, candidate in enumerate(given.release.spec.candidates):
+        path = ("spec", "candidates", index, "versions")
+        yield from _unknown_versions(given, path, candidate.versions)
+        if all(stable.get(name) == version for name, version in candidate.versions.items()):
+            message = f"the candidate {candidate.name!r} does not differ from stable"
+            yield given.at(path, message, "name another version, or remove the candidate", "no-change")
+
+
+# --- the model graph ------------------------------------------------------------------------------------
+
+
+def edge_leads_nowhere(given: Given) -> Iterator[Problem]:
+    """A component comes after one that is not declared, or after itself by any way round."""
+    known = given.components
+    for index, component in enumerate(given.release.spec.components):
+        for position, name in enumerate(component.after):
+            if name not in known:
+                path = ("spec", "components", index, "after", position)
+                yield given.at(path, f"no component {name!r}", suggestion(name, known), "unknown-name")
+    if circle := _circle({name: component.after for name, component in known.items()}):
+        message = f"the components wait for each other in a circle: {' -> '.join(circle)}"
+        index = [component.name for component in given.release.spec.components].index(circle[0])
+        yield given.at(("spec", "components", index, "after"), message, "an edge must go", "cycle")
+
+
+def entry_is_unclear(given: Given) -> Iterator[Problem]:
+    """The entry is not declared, or more than one component could be it."""
+    entry, known = given.release.spec.entry, given.components
+    needed = {name for component in known.values() for name in component.after}
+    last = [name for name in known if name not in needed]
+    if entry and entry not in known:
+        yield given.at(("spec", "entry"), f"no component {entry!r}", suggestion(entry, known), "unknown-name")
+    elif not entry and len(last) > 1:
+        message = f"several components could take users' requests: {', '.join(last)}"
+        yield given.at(("spec", "components"), message, "name one in `entry`, or add edges with `after`", "entry")
+
+
+def contract_is_broken(given: Given) -> Iterator[Problem]:
+    """An interface is no JSON Schema, or an edge's producer does not fit its consumer."""
+    for path, message, hint in contracts.findings(given.release.spec.components):
+        yield given.at(path, message, hint, "contract")
+
+
+# --- strategy -------------------------------------------------------------------------------------------
+
+
+def strategy_has_several_stages(given: Given) -> Iterator[Problem]:
+    """More than one stage."""
+    if len(given.release.spec.strategy) > 1:
+        message = "a strategy has exactly one stage in this version"
+        yield given.at(("spec", "strategy", 1), message, "keep one stage", "not-supported")
+
+
+def canary_has_several_candidates(given: Given) -> Iterator[Problem]:
+    """A canary compares one candidate with stable."""
+    candidates = given.release.spec.candidates
+    if len(candidates) > 1 and any(stage.type == "canary" for stage in given.release.spec.strategy):
+        message = f"a canary tries one candidate at a time, and {len(candidates)} are named"
+        yield given.at(("spec", "candidates", 1), message, "try them one after the other", "not-supported")
+
+
+def last_step_leaves_stable_nothing(given: Given) -> Iterator[Problem]:
+    """At 100 percent there is nothing left to compare with. A warning."""
+    for index, stage in enumerate(given.release.spec.strategy):
+        if stage.steps[-1] == 100:
+            path = ("spec", "strategy", index, "steps")
+            message = "a last step of 100 leaves stable no requests to compare with"
+            yield at(
+                given.document,
+                path,
+                message,
+                "end at 50 or so; promotion gives the rest",
+                "last-step",
+                severity="warning",
+            )
+
+
+def steps_outlast_the_policy(given: Given) -> Iterator[Problem]:
+    """The steps alone take longer than the policy gives a stage. A warning."""
+    if given.policy is None:
+        return
+    limit, dwell = given.policy.spec.max_duration, given.policy.spec.min_dwell
+    for index, stage in enumerate(given.release.spec.strategy):
+        least = len(stage.steps) * max(stage.interval, dwell)
+        if least >= limit:
+            name, path = given.policy.name, ("spec", "strategy", index)
+            message = f"the steps take {format_duration(least)} at least, and policy {name!r} allows "
+            message += f"{format_duration(limit)}: the stage would end inconclusive"
+            yield at(given.document, path, message, "shorten `interval` or the steps", "too-slow", severity="warning")
+
+
+# --- environment ----------------------------------------------------------------------------------------
+
+
+def version_cannot_run(given: Given) -> Iterator[Problem]:
+    """A local environment must know how to start or reach each version."""
+    if given.environment is None or given.environment.spec.workloads.type != "local":
+        return
+    for index, component in enumerate(given.release.spec.components):
+        for position, version in enumerate(component.versions):
+            path = ("spec", "components", index, "versions", position)
+            if version.run and version.address:
+                yield given.at(path, "gives both `run` and `address`", "keep one of the two", "not-runnable")
+            elif not (version.run or version.address):
+                message = f"the environment {given.environment.name!r} cannot tell how to start this version"
+                yield given.at(path, message, "give `run` (a command) or `address` (host:port)", "not-runnable")
+            if version.address and not 0 < int(version.address.rpartition(":")[2]) <= MAX_PORT:
+                message = f"{version.address!r} has no port from 1 to {MAX_PORT}"
+                yield given.at((*path, "address"), message, code="out-of-range")
+
+
+def sticky_is_unclear(given: Given) -> Iterator[Problem]:
+    """Stickiness by neither or by both of header and cookie."""
+    sticky = given.release.spec.route.sticky
+    if sticky and (sticky.header is None) == (sticky.cookie is None):
+        yield given.at(("spec", "route", "sticky"), "give either header or cookie")
+
+
+def metric_cannot_be_read(given: Given) -> Iterator[Problem]:
+    """A metric has no query for any provider of the environment."""
+    if given.environment is None or given.policy is None:
+        return
+    providers = {provider.type for provider in given.environment.spec.providers}
+    for name, metric in given.metrics.items():
+        queries = metric.query.to_data().keys()
+        if not providers & queries:
+            message = f"policy {given.policy.name!r} needs the metric {name!r}, which cannot be read in the "
+            message += f"environment {given.environment.name!r}"
+            hint = f"the metric asks {_listed(queries)}; the environment has {_listed(providers)}"
+            yield given.at(("spec", "policy"), message, hint, "unreadable-metric")
+
+
+RULES: tuple[Callable[[Given], Iterator[Problem]], ...] = (
+    names_repeat,
+    candidate_is_called_stable,
+    stable_is_incomplete,
+    candidate_is_unknown_or_no_change,
+    edge_leads_nowhere,
+    entry_is_unclear,
+    contract_is_broken,
+    strategy_has_several_stages,
+    canary_has_several_candidates,
+    last_step_leaves_stable_nothing,
+    steps_outlast_the_policy,
+    version_cannot_run,
+    sticky_is_unclear,
+    metric_cannot_be_read,
+)
+
+
+# --- policies and metrics -------------------------------------------------------------------------------
+
+
+def metric_names(policy: PromotionPolicy) -> tuple[str, ...]:
+    """The metrics of guardrails and objectives, each once."""
+    names = [guardrail.metric for guardrail in policy.spec.guardrails]
+    names += [objective.metric for objective in policy.spec.objectives]
+    return tuple(dict.fromkeys(names))
+
+
+def check_policy(document: Document, known_metrics: Iterable[str]) -> Iterator[Problem]:
+    """Rules of a policy by itself."""
+    policy = document.value
+    if not isinstance(policy, PromotionPolicy):
+        return
+    if not policy.spec.guardrails:
+        # All of nothing is not a pass: such a policy would promote whatever comes.
+        message = "a policy needs at least one guardrail"
+        yield at(document, ("spec", "guardrails"), message, "for example {metric: error-rate}", "no-guardrails")
+    known = set(known_metrics)
+    roles = {
+        "guardrails": [guardrail.metric for guardrail in policy.spec.guardrails],
+        "objectives": [objective.metric for objective in policy.spec.objectives],
+    }
+    for role, names in roles.items():
+        for index, name in enumerate(names):
+            path = ("spec", role, index, "metric")
+            if name not in known:
+                hint = suggestion(name, known, known="known metrics")
+                yield at(document, path, f"no metric {name!r}", hint, "unknown-name")
+            if name in names[:index]:
+                yield at(document, path, f"{name!r} stands twice among the {role}", code="duplicate-name")
+
+
+def check_metric(document: Document, index: int) -> Iterator[Problem]:
+    """Rules of one metric by itself."""
+    if not isinstance(document.value, MetricSet):
+        return
+    query = document.value.spec.metrics[index].query.envoy
+    if query and query.over and query.over.total_seconds() * 1000 not in HISTOGRAM_BUCKETS_MS:
+        over = query.over.total_seconds() * 1000
+        nearest = min(HISTOGRAM_BUCKETS_MS, key=lambda edge: abs(edge - over))
+        message = f"the router's histogram has no bucket edge at {format_duration(query.over)}"
+        hint = f"the nearest is {nearest:g}ms"
+        yield at(document, ("spec", "metrics", index, "query", "envoy", "over"), message, hint, "not-a-bucket")
+
+
+# --- routes ---------------------------------------------------------------------------------------------
+
+
+class RouteKey(NamedTuple):
+    """Requests that one release only can have."""
+
+    environment: str
+    host: str
+    prefix: str
+
+    @property
+    def shown(self) -> str:
+        return f"{self.host or 'any host'}, prefix {self.prefix}"
+
+
+def route_keys(release: Release) -> tuple[RouteKey, ...]:
+    """What a release claims of its environment's entry."""
+    route = release.spec.route
+    prefix = route.prefix or ("/" if route.hosts else f"/{release.name}/")
+    hosts = tuple(dict.fromkeys(host.lower() for host in route.hosts)) or ("",)
+    return tuple(RouteKey(release.spec.environment, host, prefix.rstrip("/") + "/") for host in hosts)
+
+
+# --- parts of rules -------------------------------------------------------------------------------------
+
+
+def _pointed(root: Node, path: Path) -> Node:
+    """The value at a path if it stands on its key's line, else the key or entry that it belongs to."""
+    anchor: Node = root
+    node: Node | None = root
+    for step in path:
+        entry = node.entries.get(step) if isinstance(node, MappingNode) and isinstance(step, str) else None
+        node = entry.value if entry else descend(node, step)
+        if node is None:
+            return anchor
+        anchor = entry.key if entry else node
+    return node if isinstance(node, Scalar) else anchor
+
+
+def _repeated(given: Given, path: Path, what: str, names: list[str]) -> Iterator[Problem]:
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            yield given.at((*path, index, "name"), f"a {what} {name!r} stands above already", code="duplicate-name")
+
+
+def _unknown_versions(given: Given, path: Path, chosen: Mapping[str, str]) -> Iterator[Problem]:
+    known = given.components
+    for name, version in chosen.items():
+        component = known.get(name)
+        if component is None:
+            yield given.at((*path, name), f"no component {name!r}", suggestion(name, known), "unknown-name")
+        elif component.version(version) is None:
+            hint = suggestion(version, [v.name for v in component.versions], known="declared versions")
+            yield given.at((*path, name), f"{name!r} has no version {version!r}", hint, "unknown-name")
+
+
+def _circle(edges: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """Some circle in the graph, its first node repeated at the end; empty if there is none."""
+    done: set[str] = set()
+    for start in edges:
+        way: list[str] = []
+        stack = [(start, 0)]
+        while stack:
+            name, depth = stack.pop()
+            done.update(way[depth:])
+            del way[depth:]
+            if name in way:
+                return [*way[way.index(name) :], name]
+            if name in done:
+                continue
+            way.append(name)
+            stack += [(other, depth + 1) for other in edges.get(name, ())]
+        done.update(way)
+    return []
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
