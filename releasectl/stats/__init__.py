@@ -19,9 +19,11 @@ into blocks anywhere gives the same state to the bit.
 =====================================  ==================================================================
 ``TwoByTwo``                           two proportions, exact under any drift; ``worse=`` says which way
 ``Conditional``                        counts of rare harm (``Trials.of_events``), exact
-``StratifiedProportion``               proportions, asymptotic; ``claim="worse"`` for guardrails,
-                                       ``claim="better"`` for superiority and non-inferiority; relative
-                                       or absolute margin; dispersion factor
+``Stratified``                         asymptotic, for ``Trials``, ``Moments``, ``RatioMoments``;
+                                       ``claim="worse"`` for guardrails, ``"better"`` for superiority and
+                                       non-inferiority; relative or absolute margin; dispersion factor
+``Horizon``                            the same for a stage with a last tick: finds harm sooner, because
+                                       no error is kept for later; ``rule.breached(state)``
 ``difference_init``, ``_step``         sums for ``difference_interval`` and ``ratio_interval``: always-valid
                                        limits, two-sided or one-sided
 ``Starts``, ``spread_starts``          weights over the tick at which harm begins
@@ -38,6 +40,7 @@ from typing import Any
 
 _NAMES = {
     "arms": ("Arms",),
+    "boundary": ("crossing_probability", "power_boundary"),
     "conditional": ("Conditional", "ConditionalState", "RATIOS", "conditional_log_e"),
     "contrast": ("Contrast",),
     "determinism": ("at_least", "rounded"),
@@ -47,6 +50,7 @@ _NAMES = {
     ),
     "dispersion": ("dispersion_factor",),
     "fold": ("Rule", "State"),
+    "horizon": ("Horizon", "HorizonState"),
     "mixture": ("msprt_lambda_log", "normal_log_mixture", "normal_mixture_bound", "tuned_rho"),
     "moments": ("Moments", "RatioMoments", "capped", "frozen_cap"),
     "starts": ("AT_FIRST", "Starts", "spread_starts"),
@@ -56,6 +60,43 @@ _NAMES = {
     ),
     "trials": ("Trials",),
     "two_by_two": ("DROPS", "RISES", "TwoByTwo", "TwoByTwoState", "two_by_two_log_e"),
+    "adaptive": ("AdaptiveMeans", "aipw_contrasts", "aipw_means"),
+    "allocation": ("Shares", "allocate", "largest_remainder"),
+    "assignment": ("Layout", "Range", "arrange", "bucket", "place", "rearrange"),
+    "bandit": (
+        "BestArm", "beta_posterior", "normal_posterior", "prob_best", "prob_best_beta", "prob_best_normal",
+        "top_two_shares",
+    ),
+    "drift": (
+        "CorrelationShift", "Homogeneity", "KolmogorovSmirnov", "chi2_homogeneity", "jensen_shannon_distance",
+        "ks_2samp", "psi", "spearman_difference", "spearman_matrix", "wasserstein_distance",
+    ),
+    "feedback": ("delay_distribution", "discounted", "expected_exposure", "exploration_share", "matured"),
+    "fixed_proportions": (
+        "ScoreTest", "confint_proportions_2indep", "noninferiority_score_test", "proportion_confint",
+    ),
+    "fixed_rates": (
+        "RateTest", "poisson_rate_ratio_exact_cond", "poisson_ratio_ci_score", "poisson_ratio_score_test",
+    ),
+    "fixed_samples": (
+        "Bootstrap", "PairTest", "RankTest", "Welch", "mannwhitneyu", "mcnemar", "paired_bootstrap", "welch",
+    ),
+    "indices": ("bernoulli_kl", "glr_pair", "glr_threshold", "kl_ucb", "lai_robbins_slope"),
+    "interval": ("Interval",),
+    "looks": ("Crossing",),
+    "offpolicy": (
+        "Gate", "dm", "dr", "gate", "importance_weights", "ipw", "ipw_standard_error", "kish_ess", "replay",
+        "sndr", "snipw",
+    ),
+    "planned": (
+        "crossing_chances", "obrien_fleming_bounds", "pocock_constant", "spending_bounds", "spent",
+        "type1_of_repeated_z",
+    ),
+    "power": (
+        "PlannedPower", "StoppingTime", "mixture_stopping_time", "norm_ind_power_n1", "planned_power",
+        "proportion_n1", "proportion_stopping_time",
+    ),
+    "unit_metrics": ("Cuped", "Ratio", "RelativeLift", "cuped", "delta_ratio", "relative_lift"),
 }  # fmt: skip
 
 _MODULES = {name: module for module, names in _NAMES.items() for name in names}
