@@ -1,0 +1,227 @@
+"""The git repository as the database of intent and decisions, through a bare mirror.
+
+Contract:
+- one caller at a time (calls from several threads wait for each other); the mirror is shared by processes
+  one at a time. Nothing is kept outside git but the mirror, and the mirror may be deleted at any time;
+- ``fetch`` first: every other method speaks of commits that a fetch or a push has brought here;
+- ``push`` is a compare-and-swap over both branches: all is written, or nothing and Conflict is raised. An
+  answer that was lost (Unavailable after the server took the push) is not told apart from a push that never
+  arrived: fetch, and look for the decision in the ledger before deciding again;
+- a branch that was rewritten or deleted stops everything with Conflict, on each fetch, naming the lost
+  commits, until a person acknowledges it. Nothing is ever forced;
+- a damaged mirror is found when it is met, checked, and cloned again;
+- errors are Unavailable, Denied and Conflict, in words without credentials. ValueError is a caller's mistake.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+from releasectl.adapters.git import transport
+from releasectl.adapters.git.blobs import Objects
+from releasectl.adapters.git.history import history
+from releasectl.adapters.git.mirror import Mirror, Suspect
+from releasectl.adapters.git.objects import Chain, Identity, build
+from releasectl.adapters.git.process import Runner
+from releasectl.adapters.git.remote import parse_remote
+from releasectl.adapters.git.rewrites import lost_commits, rewrite_error
+from releasectl.adapters.git.trees import Trees
+from releasectl.errors import Unavailable, UsageError
+from releasectl.ports import Commit, Heads, LogEntry, TreeEntry
+
+_Answer = TypeVar("_Answer")
+_BRANCH = re.compile(r"(?!-)(?!.*(?:\.\.|//|/\.|\.lock(?:/|$)|@\{))[\w.][\w./+@=-]*(?<![./])")
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class GitRepo:
+    """``ports.ReleaseRepo`` over a path, file://, http(s):// or ssh repository."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        mirror: Path,
+        branch: str = "main",
+        ledger: str = "releasectl/ledger",
+        identity: Identity = ("releasectl", "releasectl@localhost"),
+        token_variable: str | None = None,
+        timeout: float = 60.0,
+        now: Callable[[], datetime] = _utc_now,
+    ) -> None:
+        """``token_variable`` names the environment variable with a token for HTTP; ``timeout`` is per git call."""
+        for name in (branch, ledger):
+            if not _BRANCH.fullmatch(name):
+                raise UsageError(f"{name!r} cannot be the name of a branch")
+        if branch == ledger:
+            raise UsageError(f"manifests and ledger cannot share the branch {branch!r}")
+        self.branch = branch
+        self.ledger = ledger
+        self._identity = identity
+        self._now = now
+        self._runner = Runner(mirror.absolute(), parse_remote(url, token_variable=token_variable), timeout=timeout)
+        self._runner.settings = transport.remote_settings(self._runner.remote.url, (branch, ledger))
+        self._mirror = Mirror(self._runner)
+        self._objects = Objects(self._runner)
+        self._trees = Trees(self._runner)
+        self._turn = threading.RLock()
+        self._tracked: dict[str, str] = {}
+        self._is_open = False
+
+    @property
+    def url(self) -> str:
+        """Address of the repository, without credentials."""
+        return self._runner.remote.url
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process that reads objects."""
+        with self._turn:
+            self._objects.close()
+
+    def fetch(self) -> Heads:
+        """Bring the mirror up to date; one short question when there is nothing new."""
+        return self._safely(self._fetch)
+
+    def tree(self, commit: str) -> Mapping[str, TreeEntry]:
+        """Every entry of a commit by path, recursively."""
+        return self._safely(lambda: self._trees.listing(commit, self._line_of(commit)))
+
+    def read(self, oids: Iterable[str]) -> Mapping[str, bytes]:
+        """Contents by oid, in one batch."""
+        wanted = tuple(oids)
+        return self._safely(lambda: self._objects.read(wanted))
+
+    def push(self, base: Heads, *, manifests: Sequence[Commit] = (), ledger: Sequence[Commit] = ()) -> Heads:
+        """Make the commits on top of ``base`` and push both branches in one atomic push.
+
+        Raises Conflict if a branch is not where ``base`` says; then nothing was written. Without commits it
+        does nothing. A ledger that ``base`` does not have is checked only when it gets its first commit.
+        """
+        if not manifests and not ledger:
+            return base
+        return self._safely(lambda: self._push(base, manifests, ledger))
+
+    def log(self, commit: str, *, limit: int | None = None, path: str | None = None) -> Sequence[LogEntry]:
+        """Commits reachable from ``commit``, newest first; ``path`` keeps those that touched it."""
+        return self._safely(lambda: history(self._runner, commit, limit=limit, path=path))
+
+    def acknowledge_rewrite(self) -> Heads:
+        """A person accepts the branches as they are now, after a rewrite; lost commits stay lost."""
+
+        def accept() -> Heads:
+            heads = self._bring()
+            self._mirror.remember(heads)
+            return self._as_heads(heads)
+
+        return self._safely(accept)
+
+    def maintain(self, *, limit: float = 300.0) -> None:
+        """Repack the mirror if it needs it, within ``limit`` seconds. Never happens by itself."""
+        settings = (("gc.auto", "2000"), ("gc.autoPackLimit", "20"), ("gc.pruneExpire", "1.hour.ago"))
+        with self._held():
+            self._objects.close()
+            self._runner.run("gc", "--auto", "--quiet", "--no-detach", settings=settings, timeout=limit)
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        with self._turn, self._mirror.held():
+            if not self._is_open:
+                self._mirror.ensure()
+            yield
+
+    def _safely(self, work: Callable[[], _Answer]) -> _Answer:
+        """Do it; if something is missing or unreadable here and the mirror is damaged, clone again and do it again."""
+        with self._held():
+            try:
+                self._open()
+                return work()
+            except Suspect as fault:
+                if self._mirror.is_sound():
+                    raise Unavailable(fault.message, hint=fault.hint) from fault
+                self._renew()
+                return work()
+
+    def _open(self) -> None:
+        if not self._is_open:
+            self._tracked = transport.tracked(self._runner)
+            self._is_open = True
+
+    def _renew(self) -> None:
+        self._objects.close()
+        self._trees = Trees(self._runner)
+        self._mirror.rebuild()
+        self._tracked, self._is_open = {}, True
+        self._bring()
+
+    def _fetch(self) -> Heads:
+        heads = self._bring()
+        seen = self._mirror.seen()
+        if heads == seen:
+            return self._as_heads(heads)
+        lost = {
+            branch: lost_commits(self._runner, old, heads.get(branch))
+            for branch, old in seen.items()
+            if branch in (self.branch, self.ledger) and heads.get(branch) != old
+        }
+        if any(lost.values()):
+            raise rewrite_error(self.url, lost)
+        self._mirror.remember(heads)
+        return self._as_heads(heads)
+
+    def _bring(self) -> dict[str, str]:
+        """Heads of the two branches, with all their objects here."""
+        names = (self.branch, self.ledger)
+        heads = transport.remote_heads(self._runner, names)
+        if self.branch not in heads:
+            raise self._no_branch()
+        if heads != self._tracked:
+            transport.fetch(self._runner, tuple(heads))
+            for gone in self._tracked.keys() - heads.keys():
+                transport.untrack(self._runner, gone)
+            # What came may be newer than what was announced.
+            self._tracked = {name: oid for name, oid in transport.tracked(self._runner).items() if name in names}
+        return dict(self._tracked)
+
+    def _push(self, base: Heads, manifests: Sequence[Commit], ledger: Sequence[Commit]) -> Heads:
+        chains = (Chain(base.manifests, manifests), Chain(base.ledger, ledger))
+        at = self._now()
+        tips = build(self._runner, self._objects, chains, self._identity, at)
+        moves = [
+            transport.Move(branch, chain.base, tip)
+            for branch, chain, tip in zip((self.branch, self.ledger), chains, tips, strict=True)
+            if tip is not None
+        ]
+        transport.push(self._runner, moves)
+        self._tracked = {move.branch: move.new for move in moves}
+        self._mirror.remember(self._tracked)
+        return self._as_heads(self._tracked)
+
+    def _line_of(self, commit: str) -> str:
+        return next((branch for branch, oid in self._tracked.items() if oid == commit), self.branch)
+
+    def _as_heads(self, heads: Mapping[str, str]) -> Heads:
+        return Heads(heads[self.branch], heads.get(self.ledger))
+
+    def _no_branch(self) -> Unavailable:
+        others = sorted(transport.remote_heads(self._runner))
+        if not others:
+            return Unavailable(f"{self.url} has no commits yet", hint=f"push a first commit to {self.branch}")
+        return Unavailable(
+            f"{self.url} has no branch {self.branch}", hint=f"it has {', '.join(others[:10])}; name one of them"
+        )
