@@ -1,7 +1,8 @@
 """The component ``sentiment``, where the desk's requests come in.
 
 {"text": ...} to {"language": "es", "label": "critical", "score": -0.8}. It asks ``language-id`` for the
-language, scores the line, and reports each answer, a failed one too, as a prediction event.
+language, scores the line, and reports each answer, a failed one too, as a prediction event. In a release
+that has them, ``ocr`` turns {"image": ...} into a text first and ``translation`` turns the text into English.
 """
 
 from __future__ import annotations
@@ -34,16 +35,18 @@ class Desk:
 
     def __init__(self, model: Model) -> None:
         self._model = model
+        self._ocr = Neighbour("ocr")
         self._language_id = Neighbour("language-id")
+        self._translation = Neighbour("translation")
         self._reporter = Reporter()
 
     def answer(self, body: Mapping[str, Any], headers: Headers) -> Mapping[str, Any]:
         """Language, label and score; every way it can end is reported."""
         began, status, language, output = time.perf_counter(), 500, UNKNOWN, {}
         try:
-            text = text_of(body)
+            text = self._text(body, headers)
             language = self._language(text, headers)
-            label, score = self._model.score(text, language)
+            label, score = self._model.score(*self._readable(text, language, headers))
             output, status = {"language": language, "label": label, "score": round(score, 4)}, 200
             return output
         except Refused as refused:
@@ -61,6 +64,17 @@ class Desk:
                     unit=headers.get("x-desk-customer"),
                 )
             )
+
+    def _text(self, body: Mapping[str, Any], headers: Headers) -> str:
+        if "image" in body and self._ocr.is_known:
+            return text_of(self._ocr.ask({"image": body["image"]}, headers))
+        return text_of(body)
+
+    def _readable(self, text: str, language: str, headers: Headers) -> tuple[str, str]:
+        """Text and language for the model: English where somebody translates."""
+        if not self._translation.is_known or language in ("en", UNKNOWN):
+            return text, language
+        return text_of(self._translation.ask({"text": text, "language": language}, headers)), "en"
 
     def _language(self, text: str, headers: Headers) -> str:
         if not self._language_id.is_known:
