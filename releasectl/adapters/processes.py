@@ -43,8 +43,8 @@ class Running:
     @property
     def alive(self) -> bool:
         """Whether it runs. A child of ours that has ended is reaped on the way."""
-        if (child := _children.get(self.pid)) and child.poll() is not None:
-            del _children[self.pid]
+        if child := _children.get(self.pid):
+            child.poll()
         process = _process(self.pid)
         return process is not None and abs(process.create_time() - self.started) < _CLOCK_SLACK
 
@@ -109,9 +109,9 @@ async def ended(running: Running, *, within: float) -> bool:
 
 
 def exit_code(running: Running) -> int | None:
-    """How a child of ours ended, if that is known."""
-    child = _children.get(running.pid)
-    return child.poll() if child else None
+    """How a child of ours has ended; told once, None for any other process."""
+    child = _children.pop(running.pid, None)
+    return child.wait() if child else None
 
 
 def free_port(*, taken: frozenset[int] = frozenset()) -> int:
