@@ -1,0 +1,123 @@
+"""Edits of a release's manifest that leave every byte they do not mean as it was.
+
+An edit is a handful of splices at the positions of YAML nodes; comments, quotes, order, indentation, line
+endings and the other documents of the file stay. What goes with a removed entry:
+
+- its own lines, comments on them included, and comments below that are indented deeper than its dash;
+- the comment block directly above it (no blank line between) at the column of its dash or key;
+- the blank lines on one side, if blank lines would meet.
+
+A new version keeps the quoting of the one it replaces; where that would turn it into a number, or where the
+old one was a block scalar, it is put in double quotes. Afterwards the text is read again: if anything but
+the intended paths has changed, or the result is invalid, ManifestError is raised and a person has to edit.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from releasectl.domain.decision import Edit
+from releasectl.errors import ManifestError, Problem
+from releasectl.manifests import splices, yaml
+from releasectl.manifests.load import load_document
+from releasectl.manifests.nodes import Mapping, Node, Scalar, Sequence, descend, to_data
+from releasectl.manifests.splices import Splice
+
+FILE = "manifest"
+
+
+def promote(text: bytes, release: str, candidate: str, *, file: str = FILE) -> bytes:
+    """Stable takes the versions that the candidate overrides, and the candidate's entry goes."""
+    return apply(text, release, Edit(promote=candidate), file=file)
+
+
+def drop(text: bytes, release: str, candidates: tuple[str, ...], *, file: str = FILE) -> bytes:
+    """The candidates' entries go."""
+    return apply(text, release, Edit(drop=tuple(candidates)), file=file)
+
+
+def apply(text: bytes, release: str, edit: Edit, *, file: str = FILE) -> bytes:
+    """Both at once: promote one candidate, drop others."""
+    parsed = yaml.parse(file, text)
+    index = _find(file, parsed, release)
+    root = parsed.documents[index].root
+    names = dict.fromkeys((*((edit.promote,) if edit.promote else ()), *edit.drop))
+    entries = [_candidate(file, root, name) for name in names]
+    cuts = [*_versions(file, root, parsed.text, edit.promote), *_removals(root, parsed.text, entries)]
+    bom = text[: len(text) - len(parsed.text.encode())]
+    result = bom + splices.spliced(parsed.text, cuts).encode()
+    expected = [to_data(document.root) for document in parsed.documents]
+    expected[index] = _intended(expected[index], edit)
+    _verify(file, result, index, expected)
+    return result
+
+
+def _find(file: str, parsed: yaml.Parsed, release: str) -> int:
+    if parsed.stopped:
+        raise ManifestError((parsed.stopped,))
+    for index, document in enumerate(parsed.documents):
+        if isinstance(document.root, Mapping) and document.root.text("kind") == "Release":
+            loaded = load_document(file, document)
+            if loaded.name == release and loaded.problems:
+                raise ManifestError(loaded.problems)
+            if loaded.name == release:
+                return index
+    raise _refused(file, f"declares no release {release!r}", "unknown-name")
+
+
+def _candidate(file: str, root: Node, name: str) -> int:
+    """Index of a candidate's entry."""
+    listed = descend(root, "spec", "candidates")
+    for index, item in enumerate(listed.items if isinstance(listed, Sequence) else ()):
+        if isinstance(item, Mapping) and item.text("name") == name:
+            return index
+    raise _refused(file, f"names no candidate {name!r}", "unknown-name")
+
+
+def _versions(file: str, root: Node, text: str, candidate: str | None) -> list[Splice]:
+    """Rewrite the versions of stable that a candidate overrides."""
+    if candidate is None:
+        return []
+    chosen = descend(root, "spec", "candidates", _candidate(file, root, candidate), "versions")
+    found = []
+    for component, entry in chosen.entries.items() if isinstance(chosen, Mapping) else ():
+        old, new = descend(root, "spec", "stable", component), entry.value
+        if not (isinstance(old, Scalar) and isinstance(new, Scalar) and isinstance(new.value, str)):
+            raise _refused(file, f"stable names no version of {component!r} to replace")
+        if old.value != new.value:
+            found.append(splices.replaced(text, old, new.value))
+    return found
+
+
+def _removals(root: Node, text: str, entries: list[int]) -> list[Splice]:
+    """Take entries out of the candidates; with the last one goes the whole key."""
+    spec, listed = descend(root, "spec"), descend(root, "spec", "candidates")
+    if not entries or not isinstance(spec, Mapping) or not isinstance(listed, Sequence):
+        return []
+    if len(entries) == len(listed.items):
+        return splices.without_key(text, spec, "candidates")
+    return splices.without_items(text, listed, sorted(entries))
+
+
+def _intended(data: Any, edit: Edit) -> Any:
+    spec = dict(data["spec"])
+    gone = {edit.promote, *edit.drop}
+    for candidate in spec.pop("candidates"):
+        if candidate["name"] == edit.promote:
+            spec["stable"] = spec["stable"] | candidate["versions"]
+        if candidate["name"] not in gone:
+            spec.setdefault("candidates", []).append(candidate)
+    return {**data, "spec": spec}
+
+
+def _verify(file: str, result: bytes, index: int, expected: list[Any]) -> None:
+    parsed = yaml.parse(file, result)
+    if parsed.stopped or [to_data(document.root) for document in parsed.documents] != expected:
+        raise _refused(file, "is laid out in a way that cannot be edited safely")
+    document = load_document(file, parsed.documents[index])
+    if document.problems:
+        raise ManifestError(document.problems)
+
+
+def _refused(file: str, message: str, code: str = "not-editable") -> ManifestError:
+    return ManifestError((Problem(file, 0, 0, "", message, "edit the file by hand", code),))
