@@ -329,3 +329,60 @@ class EvidenceStore(Protocol):
 
 DRAIN = timedelta(seconds=5)
 """How long a version keeps running after it lost its last share, for requests in flight."""
+
+
+# --- events ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One answer of a model, as its exposure to a user is logged."""
+
+    request_id: str
+    release: str
+    variant: str
+    at: datetime
+    component: str = ""
+    version: str | None = None
+    tag: str | None = None
+    """Short digest of the variant's versions."""
+    unit: str | None = None
+    """Whoever is kept on one variant; a sink stores only a keyed hash of it."""
+    allocation_id: int | None = None
+    """Allocation in force when the variant was chosen."""
+    propensity: float | None = None
+    """Chance with which it was chosen, 0..1."""
+    mirrored: bool = False
+    latency_ms: float | None = None
+    status: int | None = None
+    features: Mapping[str, Any] | None = None
+    output: Any = None
+    attributions: Mapping[str, float] | None = None
+    segment: Mapping[str, str] | None = None
+    cost: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a prediction, often much later. A correction is another one with a later ``observed_at``."""
+
+    metric: str
+    value: float
+    observed_at: datetime
+    request_id: str | None = None
+    unit: str | None = None
+    """Exactly one of ``request_id`` and ``unit`` is given."""
+    release: str | None = None
+    """Narrows it to one release, where several saw the same request or unit."""
+    source: str = "system"
+
+
+class EventSink(Protocol):
+    """Where posted predictions and outcomes go."""
+
+    def append(self, predictions: Sequence[Prediction], outcomes: Sequence[Outcome]) -> int:
+        """Store all of them or, raising Unavailable, none; returns how many were not known yet.
+
+        Blocks while it writes; may be called from any thread.
+        """
+        ...

@@ -1,0 +1,139 @@
+"""Outcomes of predictions, counted for the variant at exposure, whatever the allocation is by then.
+
+An exposure becomes countable once, at a point that two numbers fix: how far the joins were read, and up to when
+exposures are mature. What a read adds is what is countable at its point and was not at the cursor's. Nothing is
+marked, so a read whose result was lost is asked again and answers the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from releasectl.adapters.metrics.event_log import EventLog, milliseconds
+from releasectl.domain.metric import LogQuery, Metric
+from releasectl.domain.observation import Counts, ReadState
+from releasectl.errors import Unavailable
+from releasectl.ports import Increment, SourceReading
+
+_EVER = 2**60
+"""Milliseconds that no event reaches."""
+
+_COUNT = """
+WITH fresh (exposure) AS (
+    SELECT exposure FROM joined WHERE metric = :metric AND id > :old_join AND id <= :new_join
+    UNION
+    SELECT j.exposure FROM prediction p JOIN joined j ON j.exposure = p.id AND j.metric = :metric
+    WHERE p.ts > :old_mature AND p.ts <= :new_mature
+),
+counted (release, variant, allocation_id, tag, value) AS (
+    SELECT p.release, p.variant, p.allocation_id, p.tag, (
+        SELECT o.value FROM joined j JOIN outcome o ON o.id = j.outcome
+        WHERE j.exposure = p.id AND j.metric = :metric AND j.id <= :new_join AND o.observed_at <= p.ts + :span
+        ORDER BY o.observed_at DESC, o.id DESC LIMIT 1)
+    FROM fresh JOIN prediction p ON p.id = fresh.exposure
+    WHERE p.ts <= :new_mature AND NOT (p.ts <= :old_mature AND EXISTS (
+        SELECT 1 FROM joined j JOIN outcome o ON o.id = j.outcome
+        WHERE j.exposure = p.id AND j.metric = :metric AND j.id <= :old_join AND o.observed_at <= p.ts + :span))
+)
+SELECT release, variant, allocation_id, tag, COUNT(*), SUM(value >= :threshold) FROM counted
+WHERE value IS NOT NULL GROUP BY release, variant, allocation_id, tag
+ORDER BY release, variant, allocation_id, tag
+"""
+
+
+class LogSource:
+    """Reads the event log.
+
+    With maturity 0 an exposure counts when its first outcome of the name is there, with the latest value known by
+    then. With a maturity it counts once it is older than that, for every variant alike, and outcomes observed later
+    than that after the exposure are ignored; one that was observed in time and arrives late counts on arrival.
+    Mirrored predictions never count.
+    """
+
+    kind = "log"
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+
+    async def read(
+        self, metrics: Sequence[Metric], cursors: Mapping[str, Any], now: datetime
+    ) -> Mapping[str, SourceReading]:
+        """See the port. A log that cannot be read is a provider error of every metric."""
+        asked = {
+            metric.name: _Question(metric.query.log, metric.maturity)
+            for metric in metrics
+            if metric.query.log is not None
+        }
+        return await asyncio.to_thread(self._read, asked, cursors, now) if asked else {}
+
+    def _read(
+        self, asked: Mapping[str, _Question], cursors: Mapping[str, Any], now: datetime
+    ) -> dict[str, SourceReading]:
+        try:
+            with self._log.reading() as db:
+                here = _Point(_newest_join(db), milliseconds(now))
+                return {name: _reading(db, question, cursors.get(name), here) for name, question in asked.items()}
+        except Unavailable as error:
+            return {
+                name: SourceReading(ReadState.PROVIDER_ERROR, error.message, cursor=cursors.get(name)) for name in asked
+            }
+
+
+class _Point(NamedTuple):
+    """How far a metric was read."""
+
+    join: int
+    at: int
+
+
+@dataclass(frozen=True)
+class _Question:
+    """A metric's query as the database needs it."""
+
+    query: LogQuery
+    maturity: timedelta
+
+    def spelled(self) -> dict[str, Any]:
+        return {**self.query.model_dump(mode="json"), "maturity": self.maturity.total_seconds()}
+
+    def parameters(self, old: _Point, new: _Point) -> dict[str, Any]:
+        span = round(self.maturity.total_seconds() * 1000)
+        return {
+            "metric": self.query.outcome,
+            "threshold": self.query.threshold,
+            "old_join": old.join,
+            "new_join": new.join,
+            # Without a maturity every exposure always was old enough.
+            "old_mature": old.at - span if span else _EVER,
+            "new_mature": new.at - span if span else _EVER,
+            "span": span or _EVER,
+        }
+
+
+def _newest_join(db: sqlite3.Connection) -> int:
+    return int(db.execute("SELECT COALESCE(MAX(id), 0) FROM joined").fetchone()[0])
+
+
+def _reading(db: sqlite3.Connection, question: _Question, cursor: Any, here: _Point) -> SourceReading:
+    known = bool(cursor) and cursor["query"] == question.spelled()
+    old = _Point(cursor["join"], cursor["at"]) if known else here
+    # Pruning may leave fewer rows than were read, and a clock may be set back; the point only moves on.
+    new = _Point(max(old.join, here.join), max(old.at, here.at))
+    increments = tuple(_increments(db, question.parameters(old, new))) if known else ()
+    seen = db.execute("SELECT 1 FROM joined WHERE metric = ? LIMIT 1", (question.query.outcome,)).fetchone()
+    return SourceReading(
+        state=ReadState.OK if seen else ReadState.NO_DATA,
+        detail="" if seen else f"no prediction has an outcome {question.query.outcome!r} yet",
+        increments=increments,
+        cursor={"query": question.spelled(), "join": new.join, "at": new.at},
+    )
+
+
+def _increments(db: sqlite3.Connection, parameters: Mapping[str, Any]) -> Iterator[Increment]:
+    for release, variant, epoch, tag, trials, events in db.execute(_COUNT, parameters):
+        yield Increment(release, variant, Counts(trials=trials, events=events), tag=tag, epoch=epoch)
