@@ -71,10 +71,15 @@ def load_file(file: str, data: bytes) -> FileResult:
     return FileResult(file)
 
 
+def should_read(path: str, *, size: int) -> bool:
+    """Whether a plain file is to be read and given to ``load_file``."""
+    return is_yaml(path) and size <= yaml.MAX_BYTES
+
+
 def refuse_entry(path: str, *, what: str, size: int = 0) -> FileResult | None:
     """The result for an entry that is not read: a ``symlink``, a ``submodule``, or a ``file`` over the cap.
 
-    None for one that need not be a manifest, or that ``load_file`` should read.
+    None for one that nobody would take for a manifest, and for a file that ``should_read`` lets through.
     """
     if what == "file":
         if size <= yaml.MAX_BYTES or not (is_yaml(path) and is_expected(path)):
