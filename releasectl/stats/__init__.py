@@ -40,6 +40,11 @@ from typing import Any
 
 _NAMES = {
     "arms": ("Arms",),
+    "asymptotic": (
+        "AsymptoticDifference", "AsymptoticLowerLimit", "asymp_cs_diff", "asymp_cs_diff_one_sided",
+    ),
+    "bernoulli": ("bernoulli_confidence_interval",),
+    "betting": ("Betting", "BettingState", "Limits", "betting_cs"),
     "boundary": ("crossing_probability", "power_boundary"),
     "conditional": ("Conditional", "ConditionalState", "RATIOS", "conditional_log_e"),
     "contrast": ("Contrast",),
@@ -51,8 +56,13 @@ _NAMES = {
     "dispersion": ("dispersion_factor",),
     "fold": ("Rule", "State"),
     "horizon": ("Horizon", "HorizonState"),
+    "ledger": ("Entry", "Ledger"),
     "mixture": ("msprt_lambda_log", "normal_log_mixture", "normal_mixture_bound", "tuned_rho"),
     "moments": ("Moments", "RatioMoments", "capped", "frozen_cap"),
+    "multiple": ("Multiple", "bonferroni", "e_bh", "e_bh_log", "multipletests", "weighted_log_e"),
+    "srm": (
+        "Marginals", "SampleRatio", "SampleRatioState", "srm_log_bayes_factor", "srm_ssrm_unit_test",
+    ),
     "starts": ("AT_FIRST", "Starts", "spread_starts"),
     "stratified": (
         "Stratified", "StratifiedProportion", "StratifiedState", "expected_variance",
