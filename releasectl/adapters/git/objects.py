@@ -21,6 +21,7 @@ Identity = tuple[str, str]
 
 _PLAIN, _EXECUTABLE = "100644", "100755"
 _NULL = "0" * 40
+_PATHS_A_CALL = 500
 _CRUFT = re.compile(r"[<>\x00-\x1f\x7f]+")
 
 
@@ -30,6 +31,8 @@ class Chain:
 
     base: str | None
     commits: Sequence[Commit]
+    shared: bool = False
+    """People write here as well: an executable file stays one, and a link is never written through."""
 
 
 def build(
@@ -104,20 +107,22 @@ def _person(identity: Identity) -> str:
 
 
 def _modes(runner: Runner, chain: Chain) -> Mapping[str, str]:
-    """Modes of the files that are rewritten: an executable stays one, a link is never written through."""
-    paths = sorted({path for commit in chain.commits for path in commit.writes})
-    if chain.base is None or not paths:
+    """Modes of the files that are rewritten on a shared branch."""
+    if chain.base is None or not chain.shared:
         return {}
-    listed = runner.run("ls-tree", "-z", "--full-tree", chain.base, "--", *paths)
-    if not listed.ok:
-        raise Suspect(f"git cannot read {chain.base}", listed.err)
+    paths = sorted({path for commit in chain.commits for path in commit.writes})
     modes = {}
-    for line in filter(None, listed.out.split(b"\0")):
-        fields, _, raw = line.partition(b"\t")
-        path, mode = raw.decode("utf-8", "surrogateescape"), fields[:6].decode()
-        if mode not in (_PLAIN, _EXECUTABLE):
-            raise Denied(f"{path} is a link, a submodule or a folder; it is not written to", hint="make it a file")
-        modes[path] = mode
+    for start in range(0, len(paths), _PATHS_A_CALL):
+        some = paths[start : start + _PATHS_A_CALL]
+        listed = runner.run("ls-tree", "-z", "--full-tree", chain.base, "--", *some)
+        if not listed.ok:
+            raise Suspect(f"git cannot read {chain.base}", listed.err)
+        for line in filter(None, listed.out.split(b"\0")):
+            fields, _, raw = line.partition(b"\t")
+            path, mode = raw.decode("utf-8", "surrogateescape"), fields[:6].decode()
+            if mode not in (_PLAIN, _EXECUTABLE):
+                raise Denied(f"{path} is a link, a submodule or a folder; it is not written to", hint="make it a file")
+            modes[path] = mode
     return modes
 
 

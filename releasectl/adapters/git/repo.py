@@ -199,7 +199,7 @@ class GitRepo:
         return dict(self._tracked)
 
     def _push(self, base: Heads, manifests: Sequence[Commit], ledger: Sequence[Commit]) -> Heads:
-        chains = (Chain(base.manifests, manifests), Chain(base.ledger, ledger))
+        chains = (Chain(base.manifests, manifests, shared=True), Chain(base.ledger, ledger))
         at = self._now()
         tips = build(self._runner, self._objects, chains, self._identity, at)
         moves = [
