@@ -7,7 +7,7 @@ For independent posteriors with densities f_i and distribution functions F_i,
 Composite Gauss-Legendre over panels that every arm cuts at fixed depths of its own density; F comes from
 the same values of f, integrated panel by panel, so no incomplete beta function is called. A Beta posterior
 is integrated on the logit scale, where it is close to normal and smooth up to its ends even when a or b is
-below 1. Agrees with 110-bit arithmetic to about 1e-13.
+below 1. Within 1e-11 of arithmetic with 30 digits, also for wide and narrow posteriors together.
 
 Arrays are (..., arms); each leading entry is a comparison of its own, and thousands go in one call.
 """

@@ -78,7 +78,12 @@ def spending_bounds(
 
 
 def crossing_chances(
-    *, upper: ArrayLike, info: ArrayLike, lower: ArrayLike | None = None, drift: float = 0.0
+    *,
+    upper: ArrayLike,
+    info: ArrayLike,
+    lower: ArrayLike | None = None,
+    drift: float = 0.0,
+    grid: int | None = None,
 ) -> Crossing:
     """The chance that Z first leaves through each bound, look by look; E Z_k = drift sqrt(info_k).
 
@@ -87,7 +92,7 @@ def crossing_chances(
     fractions = _rising(info)
     tops = np.broadcast_to(floats(upper), fractions.shape)
     bottoms = np.broadcast_to(-math.inf if lower is None else floats(lower), fractions.shape)
-    walk = Walk.begin(fractions, drift=drift)
+    walk = Walk.begin(fractions, drift=drift, grid=grid)
     up, down = np.zeros(fractions.size), np.zeros(fractions.size)
     for k in range(fractions.size):
         up[k], down[k] = walk.above(float(tops[k])), walk.below(float(bottoms[k]))
@@ -106,23 +111,25 @@ def type1_of_repeated_z(*, K: int, z: float = 1.96, two_sided: bool = True, info
     return math.fsum([*found.upper.tolist(), *found.lower.tolist()])
 
 
-def pocock_constant(*, K: int, alpha_two_sided: float = 0.05, two_sided: bool = True) -> float:
+def pocock_constant(*, K: int, alpha_two_sided: float = 0.05, two_sided: bool = True, grid: int | None = None) -> float:
     """The z that, used at each of K equally spaced looks, has this error in all (Pocock 1977)."""
-    return _constant(np.ones(K), alpha_two_sided, two_sided=two_sided)
+    return _constant(np.ones(K), alpha_two_sided, two_sided=two_sided, grid=grid)
 
 
-def obrien_fleming_bounds(*, K: int, alpha_two_sided: float = 0.05, two_sided: bool = True) -> Floats:
+def obrien_fleming_bounds(
+    *, K: int, alpha_two_sided: float = 0.05, two_sided: bool = True, grid: int | None = None
+) -> Floats:
     """Bounds c sqrt(K / k) with this error in all over K equally spaced looks (O'Brien & Fleming 1979)."""
     shape = np.sqrt(K / np.arange(1.0, K + 1.0))
-    return floats(_constant(shape, alpha_two_sided, two_sided=two_sided) * shape)
+    return floats(_constant(shape, alpha_two_sided, two_sided=two_sided, grid=grid) * shape)
 
 
-def _constant(shape: Floats, alpha: float, *, two_sided: bool) -> float:
+def _constant(shape: Floats, alpha: float, *, two_sided: bool, grid: int | None) -> float:
     info = _equal(shape.size)
 
     def excess(c: float) -> float:
         bounds = c * shape
-        found = crossing_chances(upper=bounds, info=info, lower=-bounds if two_sided else None)
+        found = crossing_chances(upper=bounds, info=info, lower=-bounds if two_sided else None, grid=grid)
         return math.fsum([*found.upper.tolist(), *found.lower.tolist()]) - alpha
 
     return _falling_root(excess, 0.0, 12.0)

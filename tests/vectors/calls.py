@@ -87,6 +87,7 @@ def prepare(args: Mapping[str, Any]) -> dict[str, Any]:
 
 def call(function: Callable[..., Any], args: Mapping[str, Any]) -> Any:
     """Call by keyword, in the function's own words where the file uses others."""
+    args = _adapted(function.__name__, args)
     signature = inspect.signature(function)
     known = set(signature.parameters)
     if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in signature.parameters.values()):
@@ -101,6 +102,18 @@ def call(function: Callable[..., Any], args: Mapping[str, Any]) -> Any:
         elif key not in _FREE:
             raise TypeError(f"{function.__name__} has no argument {key!r}")
     return function(**given)
+
+
+def _adapted(name: str, args: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Two spellings that are no mere renaming: weights in place of propensities, discordant counts alone."""
+    if name == "mcnemar" and "table" not in args and {"b", "c"} <= set(args):
+        return {**{k: v for k, v in args.items() if k not in "bc"}, "table": [[0, args["b"]], [args["c"], 0]]}
+    given = next((key for key in ("weights", "weight", "w") if key in args), None)
+    if given and name in {"ipw", "snipw", "ipw_standard_error"}:
+        rest = {k: v for k, v in args.items() if k != given}
+        ones = [1.0] * len(args[given])
+        return {**rest, "action": [0] * len(ones), "pscore": ones, "action_dist": args[given]}
+    return args
 
 
 def _own_word(key: str, free: set[str]) -> str | None:

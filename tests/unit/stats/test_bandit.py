@@ -1,0 +1,103 @@
+"""Chances of being best: exact, the same for any batch, mirrored by relabelling."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import special
+
+from releasectl import stats
+
+COUNT = st.floats(0.5, 1e6)
+ARMS = st.lists(st.tuples(COUNT, COUNT), min_size=1, max_size=8)
+
+
+@given(ARMS)
+@settings(max_examples=60, deadline=None)
+def test_chances_add_to_one_and_losses_are_not_negative(arms: list[tuple[float, float]]) -> None:
+    found = stats.prob_best(posterior="beta", params=arms)
+    assert found.p_best.sum() == pytest.approx(1.0, abs=1e-12)
+    assert np.all(found.p_best >= 0)
+    assert np.all(found.expected_loss >= 0)
+
+
+@given(ARMS, st.randoms(use_true_random=False))
+@settings(max_examples=60, deadline=None)
+def test_relabelling_arms_relabels_the_answer(arms: list[tuple[float, float]], random: object) -> None:
+    order = list(range(len(arms)))
+    random.shuffle(order)  # type: ignore[attr-defined]
+    found = stats.prob_best(posterior="beta", params=arms)
+    mirrored = stats.prob_best(posterior="beta", params=[arms[i] for i in order])
+    assert mirrored.p_best == pytest.approx(found.p_best[order], abs=1e-12)
+    assert mirrored.e_max == pytest.approx(found.e_max, abs=1e-12)
+
+
+@given(ARMS)
+@settings(max_examples=40, deadline=None)
+def test_counting_failures_instead_mirrors_two_arms(arms: list[tuple[float, float]]) -> None:
+    two = (arms * 2)[:2]
+    found = stats.prob_best(posterior="beta", params=two).p_best
+    mirrored = stats.prob_best(posterior="beta", params=[(b, a) for a, b in two]).p_best
+    assert mirrored == pytest.approx(found[::-1], abs=1e-10)
+
+
+def test_two_normal_arms_have_a_closed_form() -> None:
+    mean, sd = np.array([1.0, 1.3]), np.array([0.2, 0.5])
+    found = stats.prob_best_normal(mean=mean, sd=sd)
+    assert found.p_best[1] == pytest.approx(special.ndtr(0.3 / np.hypot(0.2, 0.5)), abs=1e-12)
+
+
+def test_one_more_success_never_lowers_the_chance() -> None:
+    wins = np.arange(0, 101)
+    params = stats.beta_posterior(
+        successes=np.stack([np.full_like(wins, 50), wins], axis=-1), trials=np.full((101, 2), 100)
+    )
+    assert np.all(np.diff(stats.prob_best(posterior="beta", params=params).p_best[:, 1]) >= 0)
+
+
+def test_a_batch_gives_the_bits_of_its_members() -> None:
+    rng = np.random.default_rng(3)
+    params = rng.uniform(1, 5000, size=(300, 3, 2))
+    together = stats.prob_best(posterior="beta", params=params)
+    alone = [stats.prob_best(posterior="beta", params=one) for one in params]
+    assert np.array_equal(together.p_best, np.stack([one.p_best for one in alone]))
+    assert np.array_equal(together.expected_loss, np.stack([one.expected_loss for one in alone]))
+
+
+def test_leading_axes_are_kept() -> None:
+    found = stats.prob_best(posterior="beta", params=np.ones((2, 5, 4, 2)))
+    assert found.p_best.shape == (2, 5, 4)
+    assert found.e_max.shape == (2, 5)
+
+
+def test_a_single_arm_is_best() -> None:
+    assert stats.prob_best(posterior="beta", params=[[3, 4]]).p_best.tolist() == [1.0]
+
+
+def test_without_trials_the_prior_says_nothing() -> None:
+    params = stats.beta_posterior(successes=[0, 0], trials=[0, 0])
+    assert stats.prob_best(posterior="beta", params=params).p_best.tolist() == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("params", [[[0, 1], [1, 1]], [[float("nan"), 1], [1, 1]], [[float("inf"), 1], [1, 1]]])
+def test_a_posterior_that_is_none_is_refused(params: list[list[float]]) -> None:
+    with pytest.raises(ValueError, match="finite"):
+        stats.prob_best(posterior="beta", params=params)
+
+
+def test_a_mean_without_spread_has_no_posterior() -> None:
+    with pytest.raises(ValueError, match="two trials"):
+        stats.normal_posterior(mean=[1, 2], variance=[0, 1], trials=[10, 10])
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=6).filter(lambda p: sum(p) > 0.1), st.floats(0, 1))
+@settings(deadline=None)
+def test_top_two_shares_add_to_one(weights: list[float], beta: float) -> None:
+    p = np.array(weights) / sum(weights)
+    shares = stats.top_two_shares(p, beta=beta)
+    assert shares.sum() == pytest.approx(1.0)
+    assert np.all(shares >= 0)
+
+
+def test_when_one_arm_is_surely_best_the_others_split_the_rest() -> None:
+    assert stats.top_two_shares([1.0, 0.0, 0.0]).tolist() == [0.5, 0.25, 0.25]
