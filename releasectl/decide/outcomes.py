@@ -40,8 +40,19 @@ _FOR_PEOPLE = frozenset({Reason.INVALID_MANIFEST, Reason.QUARANTINED, Reason.NO_
 
 
 def hold(given: Input, finding: Finding) -> Decision:
-    """Nothing changes; the reason is shown, not recorded."""
-    return _decision(given, Action.HOLD, finding, given.state)
+    """Nothing changes; the reason is shown, not recorded, so it needs no identity."""
+    return Decision(
+        action=Action.HOLD,
+        reason=finding.reason,
+        message=finding.message,
+        release=given.state.release if given.state else desired_of(given).release.name,
+        candidate=finding.candidate,
+        id="",
+        at=given.now,
+        state=given.state,
+        evidence=given.evaluation.evidence,
+        condition=_condition(finding.reason),
+    )
 
 
 def adopt(given: Input) -> Decision:
@@ -239,25 +250,25 @@ def _decision(
     given: Input,
     action: Action,
     finding: Finding,
-    after: EffectiveState | dict[str, Any] | None,
+    after: dict[str, Any],
     *,
     edit: Edit | None = None,
 ) -> Decision:
     answers = (finding.request.id,) if finding.request else ()
     identity = _identity(given, action, finding, after, answers)
-    if isinstance(after, dict):
-        base = given.state.model_copy(update={**after, "decision": identity}) if given.state else None
-        release = desired_of(given).release.name if base is None else base.release
-        after = base or EffectiveState(release=release, decision=identity, **after)
+    if given.state:
+        state = given.state.model_copy(update={**after, "decision": identity})
+    else:
+        state = EffectiveState(release=desired_of(given).release.name, decision=identity, **after)
     return Decision(
         action=action,
         reason=finding.reason,
         message=finding.message,
-        release=after.release if after else desired_of(given).release.name,
+        release=state.release,
         candidate=finding.candidate,
         id=identity,
         at=given.now,
-        state=after,
+        state=state,
         evidence=given.evaluation.evidence,
         edit=edit,
         answers=answers,
@@ -269,10 +280,10 @@ def _identity(
     given: Input,
     action: Action,
     finding: Finding,
-    after: EffectiveState | dict[str, Any] | None,
+    after: dict[str, Any],
     answers: tuple[str, ...],
 ) -> str:
-    allocation = after.get("allocation") if isinstance(after, dict) else None
+    allocation: Allocation | None = after.get("allocation")
     return digest_of(
         {
             "release": given.desired.release.name if given.desired else state_of(given).release,

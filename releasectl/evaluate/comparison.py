@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple
 
 from releasectl import stats
+from releasectl.domain.base import digest_of
 from releasectl.domain.evidence import Arm
 from releasectl.domain.observation import Block
 from releasectl.domain.policy import Margin
@@ -58,6 +59,11 @@ class Comparison:
     alpha: float
     total_alpha: float
     min_samples: int
+
+    @property
+    def key(self) -> str:
+        """Names the rules: with other rules (a policy was edited) evidence begins anew."""
+        return digest_of({**asdict(self), "margin": self.margin.to_data()}).removeprefix("sha256:")[:8]
 
     def fold(self, state: State | None, blocks: Sequence[Block], step_epoch: int) -> State:
         """The state with the blocks added. Folding in any split gives the same state to the bit."""

@@ -58,7 +58,7 @@ def _comparisons(
     for candidate in candidates:
         for guardrail in policy.guardrails:
             comparison = guardrail_comparison(policy, guardrail, metrics[guardrail.metric], candidate)
-            yield f"guardrail/{guardrail.metric}/{candidate}", guardrail, comparison
+            yield f"guardrail/{guardrail.metric}/{candidate}/{comparison.key}", guardrail, comparison
         for objective in policy.objectives:
             comparison = objective_comparison(policy, objective, metrics[objective.metric], candidate)
-            yield f"objective/{objective.metric}/{candidate}", objective, comparison
+            yield f"objective/{objective.metric}/{candidate}/{comparison.key}", objective, comparison

@@ -1,0 +1,101 @@
+"""Metrics read, once for all releases of a site, and turned into blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from releasectl.controller.site import Site
+from releasectl.domain.decision import EffectiveState
+from releasectl.domain.metric import Metric
+from releasectl.domain.observation import Block, Counts, ReadState
+from releasectl.ports import EvidenceStore, Increment, MetricSource, SourceReading
+
+Key = tuple[str, str]
+"""Release and metric."""
+
+
+@dataclass
+class Collected:
+    """New blocks and how each read ended."""
+
+    blocks: dict[Key, list[Block]] = field(default_factory=dict)
+    states: dict[str, tuple[ReadState, str]] = field(default_factory=dict)
+    """By metric, for all releases."""
+    faults: dict[Key, tuple[ReadState, str]] = field(default_factory=dict)
+    """By release and metric, where one release's own data are at fault."""
+
+    def state(self, release: str, metric: str) -> tuple[ReadState, str]:
+        """How reading this metric for this release ended."""
+        never = (ReadState.PROVIDER_ERROR, f"no provider of this environment answers {metric}")
+        return self.faults.get((release, metric)) or self.states.get(metric, never)
+
+
+class Collector:
+    """Reads a site's metrics; cursors move only together with the blocks they yielded."""
+
+    def __init__(self, site: Site, store: EvidenceStore) -> None:
+        self._site = site
+        self._store = store
+        self._read_at: dict[str, datetime] = {}
+
+    async def collect(
+        self, metrics: Mapping[str, Metric], on_trial: Mapping[str, EffectiveState], now: datetime
+    ) -> Collected:
+        """Read every metric once. Only releases on trial get blocks, the cursors of the others move on too."""
+        collected = Collected()
+        for source, asked in self._by_source(metrics.values()):
+            name = f"{self._site.environment.name}/{source.kind}"
+            cursors = dict(self._store.cursors(name))
+            readings = await source.read(asked, cursors, now)
+            blocks: dict[Key, list[Block]] = {}
+            for metric in asked:
+                reading = readings[metric.name]
+                collected.states[metric.name] = (reading.state, reading.detail)
+                for release, fault in reading.faults.items():
+                    collected.faults[release, metric.name] = fault
+                blocks |= self._blocks(metric.name, reading, on_trial, now)
+                if reading.state in (ReadState.OK, ReadState.NO_DATA, ReadState.STALE) and reading.cursor is not None:
+                    cursors[metric.name] = reading.cursor
+                    self._read_at[metric.name] = now
+            self._store.append(name, cursors, blocks)
+            collected.blocks |= blocks
+        return collected
+
+    def _by_source(self, metrics: Iterable[Metric]) -> list[tuple[MetricSource, list[Metric]]]:
+        asked: dict[int, tuple[MetricSource, list[Metric]]] = {}
+        for metric in metrics:
+            source = self._site.source_of(metric)
+            if source is not None:
+                asked.setdefault(id(source), (source, []))[1].append(metric)
+        return list(asked.values())
+
+    def _blocks(
+        self, metric: str, reading: SourceReading, on_trial: Mapping[str, EffectiveState], now: datetime
+    ) -> dict[Key, list[Block]]:
+        arms: dict[tuple[str, int], dict[str, Counts]] = {}
+        for increment in reading.increments:
+            state = on_trial.get(increment.release)
+            if state is None or not _belongs(increment, state):
+                continue
+            epoch = state.epoch if increment.epoch is None else increment.epoch
+            found = arms.setdefault((increment.release, epoch), {})
+            found[increment.variant] = found.get(increment.variant, Counts()) + increment.counts
+        since = self._read_at.get(metric, now)
+        blocks: dict[Key, list[Block]] = {}
+        for (release, epoch), counts in sorted(arms.items()):
+            if any(arm.trials for arm in counts.values()):
+                block = Block(start_at=since, end_at=now, epoch=epoch, arms=dict(sorted(counts.items())))
+                blocks.setdefault((release, metric), []).append(block)
+        return blocks
+
+
+def _belongs(increment: Increment, state: EffectiveState) -> bool:
+    """Whether the counts are of this trial: its variants, with its versions, exposed since it began."""
+    variant = state.variants.get(increment.variant)
+    if variant is None or state.progress is None:
+        return False
+    if increment.tag is not None and increment.tag != variant.tag:
+        return False
+    return increment.epoch is None or increment.epoch >= state.progress.first_epoch

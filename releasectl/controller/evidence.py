@@ -1,0 +1,144 @@
+"""Blocks since the last recorded decision, and the statistics they have led to.
+
+The folds are kept in memory so that a pass costs what is new; a record carries the folds of the last
+recorded decision and every block since, from which the same numbers follow to the bit. Losing this memory
+costs samples, never correctness: evidence then goes on from the last recorded decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from releasectl.controller.collect import Collected
+from releasectl.decide.inputs import Desired
+from releasectl.domain.decision import EffectiveState
+from releasectl.domain.observation import Block, Observation, Reading, ReadState
+from releasectl.evaluate.evaluation import Evaluation, Folds, evaluate
+from releasectl.evaluate.trust import unreadable
+from releasectl.ports import EvidenceStore
+
+_OUTAGE = "outage"
+_SERVED = "served"
+
+
+@dataclass
+class _Page:
+    """One release's trial since its last recorded decision."""
+
+    decision: str
+    generation: str
+    folds: Folds
+    blocks: dict[str, list[Block]] = field(default_factory=dict)
+    outage_seconds: float = 0.0
+    looked_at: datetime | None = None
+
+
+class EvidenceBook:
+    """What is known of the trials under way."""
+
+    def __init__(self, store: EvidenceStore) -> None:
+        self._store = store
+        self._pages: dict[str, _Page] = {}
+
+    def look(
+        self, desired: Desired, state: EffectiveState, collected: Collected, now: datetime
+    ) -> tuple[Mapping[str, Reading], float, Evaluation]:
+        """Add what was collected: all readings since the last decision, the outage so far, the evidence."""
+        page = self._page(desired, state, collected)
+        names = _metrics_of(desired)
+        fresh = self._news(page, state.release, names, collected)
+        unfolded = {name: _reading(state.release, name, collected, blocks) for name, blocks in fresh.items()}
+        evaluation = evaluate(
+            policy=desired.policy.spec,
+            metrics=desired.metrics,
+            candidates=state.candidates,
+            folds=page.folds,
+            observed=Observation(readings=unfolded),
+            epoch=state.epoch,
+        )
+        page.folds = evaluation.folds
+        self._count_outage(page, desired, state, collected, now)
+        readings = {name: _reading(state.release, name, collected, page.blocks.get(name, ())) for name in names}
+        return readings, page.outage_seconds, evaluation
+
+    def served_since(self, state: EffectiveState, *, served: bool, now: datetime) -> datetime | None:
+        """Since when the state's shares have been seen to be served; None if they are not served now."""
+        if not served:
+            return None
+        noted = self._store.noted(state.release, _SERVED)
+        if noted and noted["epoch"] == state.epoch:
+            return datetime.fromisoformat(noted["since"])
+        self._store.note(state.release, _SERVED, {"epoch": state.epoch, "since": now.isoformat()})
+        return now
+
+    def settle(self, release: str) -> None:
+        """A decision about the release is recorded: what led to it is in git now."""
+        self._store.forget(release)
+        self._store.note(release, _OUTAGE, None)
+        self._pages.pop(release, None)
+
+    def _page(self, desired: Desired, state: EffectiveState, collected: Collected) -> _Page:
+        page = self._pages.get(state.release)
+        if page and page.decision == state.decision and page.generation == desired.generation:
+            return page
+        page = _Page(state.decision, desired.generation, state.folds)
+        noted = self._store.noted(state.release, _OUTAGE)
+        same = noted is not None and noted["decision"] == state.decision
+        page.outage_seconds = noted["seconds"] if same else state.unreadable_seconds
+        self._pages[state.release] = page
+        # Stored blocks include those just collected; they are folded as news below, once.
+        for name in _metrics_of(desired):
+            new = len(collected.blocks.get((state.release, name), ()))
+            stored = [block for block in self._store.blocks(state.release, name) if _is_after(block, state)]
+            page.blocks[name] = stored[: len(stored) - new] if new else stored
+        self._fold_again(page, desired, state)
+        return page
+
+    @staticmethod
+    def _fold_again(page: _Page, desired: Desired, state: EffectiveState) -> None:
+        observed = Observation(
+            readings={name: Reading(state=ReadState.OK, blocks=tuple(blocks)) for name, blocks in page.blocks.items()}
+        )
+        page.folds = evaluate(
+            policy=desired.policy.spec,
+            metrics=desired.metrics,
+            candidates=state.candidates,
+            folds=page.folds,
+            observed=observed,
+            epoch=state.epoch,
+        ).folds
+
+    @staticmethod
+    def _news(page: _Page, release: str, names: Sequence[str], collected: Collected) -> dict[str, list[Block]]:
+        fresh = {}
+        for name in names:
+            fresh[name] = collected.blocks.get((release, name), [])
+            page.blocks.setdefault(name, []).extend(fresh[name])
+        return fresh
+
+    def _count_outage(
+        self, page: _Page, desired: Desired, state: EffectiveState, collected: Collected, now: datetime
+    ) -> None:
+        since, page.looked_at = page.looked_at, now
+        guarded = (guardrail.metric for guardrail in desired.policy.spec.guardrails)
+        if since is None or all(unreadable(_reading(state.release, name, collected, ())) is None for name in guarded):
+            return
+        page.outage_seconds += (now - since).total_seconds()
+        self._store.note(state.release, _OUTAGE, {"decision": state.decision, "seconds": page.outage_seconds})
+
+
+def _metrics_of(desired: Desired) -> list[str]:
+    policy = desired.policy.spec
+    guarded = [guardrail.metric for guardrail in policy.guardrails]
+    return list(dict.fromkeys(guarded + [objective.metric for objective in policy.objectives]))
+
+
+def _reading(release: str, metric: str, collected: Collected, blocks: Sequence[Block]) -> Reading:
+    state, detail = collected.state(release, metric)
+    return Reading(state=state, detail=detail, blocks=tuple(blocks))
+
+
+def _is_after(block: Block, state: EffectiveState) -> bool:
+    return state.folded_until is None or block.end_at > state.folded_until

@@ -1,0 +1,108 @@
+"""The ledger branch as data: where each thing lies and how it is read back.
+
+::
+
+    releases/<name>/state.json                the effective state after the last decision
+    releases/<name>/decisions/<seq>.json      a decision with everything it was made from
+    releases/<name>/requests/<id>.json        a person's request, until it is answered
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from releasectl.domain.base import Model
+from releasectl.domain.decision import EffectiveState, PersonRequest
+from releasectl.ports import ReleaseRepo, TreeEntry
+
+_ROOT = "releases"
+
+
+def state_path(release: str) -> str:
+    return f"{_ROOT}/{release}/state.json"
+
+
+def decision_path(release: str, seq: int) -> str:
+    return f"{_ROOT}/{release}/decisions/{seq:06d}.json"
+
+
+def request_path(release: str, request: str) -> str:
+    return f"{_ROOT}/{release}/requests/{request}.json"
+
+
+def pretty(data: Any) -> bytes:
+    """JSON as it stands in the ledger: sorted and indented, so that its diffs read well."""
+    return (json.dumps(data, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def dump(value: Model) -> bytes:
+    """A domain value as it stands in the ledger."""
+    return pretty(value.to_data())
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """What the tip of the ledger says."""
+
+    states: Mapping[str, EffectiveState] = field(default_factory=dict)
+    requests: Mapping[str, tuple[PersonRequest, ...]] = field(default_factory=dict)
+    """Open requests by release, oldest first."""
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    """Release -> what is wrong with its state file; such a release is left alone."""
+
+
+class LedgerReader:
+    """Reads the ledger's tip; a file that did not change is not read again."""
+
+    def __init__(self, repo: ReleaseRepo) -> None:
+        self._repo = repo
+        self._parsed: dict[str, EffectiveState | PersonRequest | str] = {}
+
+    def read(self, commit: str | None) -> Ledger:
+        """The ledger at a commit; empty when there is none yet."""
+        if commit is None:
+            return Ledger()
+        wanted = [entry for entry in self._repo.tree(commit).values() if _kind(entry.path)]
+        self._parse(wanted)
+        states: dict[str, EffectiveState] = {}
+        requests: dict[str, list[PersonRequest]] = {}
+        unreadable: dict[str, str] = {}
+        for entry in wanted:
+            release = entry.path.split("/")[1]
+            value = self._parsed[entry.oid]
+            if isinstance(value, EffectiveState):
+                states[release] = value
+            elif isinstance(value, PersonRequest):
+                requests.setdefault(release, []).append(value)
+            elif _kind(entry.path) == "state":
+                unreadable[release] = f"{entry.path}: {value}"
+        ordered = {name: tuple(sorted(found, key=lambda r: (r.at, r.id))) for name, found in requests.items()}
+        return Ledger(states, ordered, unreadable)
+
+    def _parse(self, entries: Iterable[TreeEntry]) -> None:
+        new = {entry.oid: entry for entry in entries if entry.oid not in self._parsed}
+        for oid, content in self._repo.read(new).items():
+            self._parsed[oid] = _parsed(new[oid].path, content)
+
+
+def _kind(path: str) -> str | None:
+    parts = path.split("/")
+    if len(parts) == 3 and parts[0] == _ROOT and parts[2] == "state.json":
+        return "state"
+    if len(parts) == 4 and parts[0] == _ROOT and parts[2] == "requests" and path.endswith(".json"):
+        return "request"
+    return None
+
+
+def _parsed(path: str, content: bytes) -> EffectiveState | PersonRequest | str:
+    model = EffectiveState if _kind(path) == "state" else PersonRequest
+    try:
+        return model.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"

@@ -1,0 +1,352 @@
+"""One pass: gather, decide, act, record, converge.
+
+Levels, not events: a pass looks at the world and never at what woke it, so running it again repairs whatever
+a crash left half done. The order of effects::
+
+    what takes a candidate back:   written to local memory -> traffic -> git
+    everything else:               git -> traffic
+
+Between fetching and pushing somebody may move first; then the pass fetches and decides again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import structlog
+
+from releasectl.controller.collect import Collected
+from releasectl.controller.edits import EditedManifests
+from releasectl.controller.evidence import EvidenceBook
+from releasectl.controller.gitview import GitFault, GitView, GitWatcher
+from releasectl.controller.pending import Pending
+from releasectl.controller.record import Entry, WithTrailers, commits, entry_of
+from releasectl.controller.site import SiteFactory, SiteView
+from releasectl.controller.sites import Sites
+from releasectl.decide.chain import decide
+from releasectl.decide.inputs import Desired, Input
+from releasectl.domain.decision import Action, Decision, EffectiveState, Quarantine
+from releasectl.domain.observation import Observation
+from releasectl.domain.reasons import Reason
+from releasectl.errors import Conflict, Denied, Unavailable
+from releasectl.evaluate.evaluation import Evaluation
+from releasectl.plan import health, variants_in_question
+from releasectl.ports import Clock, EvidenceStore, ReleaseRepo
+
+log = structlog.get_logger(__name__)
+
+RACES = 8
+"""Lost races that one pass puts up with; the next pass goes on."""
+
+
+@dataclass(frozen=True)
+class Considered:
+    """A release in one pass: what was known and what was decided."""
+
+    given: Input
+    decision: Decision
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a pass came to."""
+
+    at: datetime
+    considered: Mapping[str, Considered] = field(default_factory=dict)
+    faults: Mapping[str, str] = field(default_factory=dict)
+    """Release -> what went wrong in releasectl itself."""
+    recorded: tuple[Entry, ...] = ()
+    git: GitView = field(default_factory=GitView)
+    states: Mapping[str, EffectiveState] = field(default_factory=dict)
+    views: Mapping[str, SiteView] = field(default_factory=dict)
+    unrecorded: tuple[str, ...] = ()
+    """Releases whose rollback acted and waits for git."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is under way that deserves a quick next look."""
+        waiting = (Reason.WAITING_FOR_READINESS, Reason.WAITING_FOR_ROUTE)
+        return bool(self.recorded) or any(c.decision.reason in waiting for c in self.considered.values())
+
+
+class Controller:
+    """Everything a pass needs, and what it keeps between passes; none of that must survive."""
+
+    def __init__(
+        self,
+        *,
+        repo: ReleaseRepo,
+        store: EvidenceStore,
+        sites: SiteFactory,
+        clock: Clock,
+        with_trailers: WithTrailers,
+    ) -> None:
+        self._git = GitWatcher(repo)
+        self._sites = Sites(sites, store)
+        self._book = EvidenceBook(store)
+        self._pending = Pending(store)
+        self._clock = clock
+        self._with_trailers = with_trailers
+        self._last_good: dict[str, Desired] = {}
+
+    @property
+    def sites(self) -> Sites:
+        return self._sites
+
+    async def run_pass(self) -> Report:
+        """Look at everything once and do what follows. Raises nothing that the outside can cause."""
+        now = self._clock.now()
+        view = await self._git.refresh()
+        if view.heads is None:
+            return Report(at=now, git=view)
+        await self._prepare(view)
+        collected = await self._collect(view, now)
+        report = await self._decide_and_record(now, collected)
+        await self._converge(report.git)
+        return report
+
+    # --- gather -----------------------------------------------------------------------------------------
+
+    async def _prepare(self, view: GitView) -> None:
+        for release in self._pending.settle(view.ledger):
+            self._book.settle(release)
+        states = self._states(view)
+        environments = [desired.environment for desired in view.desired.desired.values()]
+        self._sites.learn(environments, states)
+        await self._sites.observe()
+        await self._sites.run_workloads(self._desired(view), states, _held(states))
+
+    async def _collect(self, view: GitView, now: datetime) -> dict[str, Collected]:
+        states, desired = self._states(view), self._desired(view)
+        collected = {}
+        for name in self._sites.names:
+            here = {
+                release: state
+                for release, state in states.items()
+                if state.environment == name and state.progress and release not in self._pending.states
+            }
+            wanted = [one for one in desired.values() if one.environment.name == name]
+            collected[name] = await self._sites.collect(name, wanted, here, now)
+        return collected
+
+    # --- decide -----------------------------------------------------------------------------------------
+
+    async def _decide_and_record(self, now: datetime, collected: Mapping[str, Collected]) -> Report:
+        for attempt in range(RACES):
+            view = self._git.view
+            considered, faults = self._consider_all(view, collected, now)
+            entries = [entry_of(c.given, c.decision) for c in considered.values() if c.decision.records]
+            await self._act_first(entries, view)
+            try:
+                recorded, fault = await self._record(entries)
+            except Conflict as error:
+                log.info("somebody moved first; deciding again", attempt=attempt + 1, detail=error.message)
+                await asyncio.sleep(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311
+                await self._git.refresh()
+                for release in self._pending.settle(self._git.view.ledger):
+                    self._book.settle(release)
+                # What was collected is in the book already: it must not be counted a second time.
+                collected = {name: _without_blocks(one) for name, one in collected.items()}
+                continue
+            return self._report(now, considered, faults, recorded, fault)
+        return self._report(now, considered, faults, (), None)
+
+    def _consider_all(
+        self, view: GitView, collected: Mapping[str, Collected], now: datetime
+    ) -> tuple[dict[str, Considered], dict[str, str]]:
+        states, desired = self._states(view), self._desired(view)
+        held = _held(states)
+        considered: dict[str, Considered] = {}
+        faults: dict[str, str] = {}
+        for release in sorted({*states, *view.desired.desired, *view.desired.invalid}):
+            if release in self._pending.states or release in view.ledger.unreadable:
+                continue
+            try:
+                given = self._input(
+                    release,
+                    view=view,
+                    desired=desired.get(release),
+                    state=states.get(release),
+                    collected=collected,
+                    held=held,
+                    now=now,
+                )
+                if given is not None:
+                    considered[release] = Considered(given, decide(given))
+            except Exception as error:
+                # Our bug, whatever it is: this release waits, its traffic stays, the others go on.
+                log.exception("fault in releasectl", release=release)
+                faults[release] = f"{type(error).__name__}: {error}"
+        return considered, faults
+
+    def _input(
+        self,
+        release: str,
+        *,
+        view: GitView,
+        desired: Desired | None,
+        state: EffectiveState | None,
+        collected: Mapping[str, Collected],
+        held: Mapping[str, Quarantine],
+        now: datetime,
+    ) -> Input | None:
+        invalid = self._why_invalid(release, view, state)
+        if desired is None and (invalid or state is None):
+            return None
+        observed, evaluation = Observation(), Evaluation()
+        if desired is not None:
+            observed, evaluation = self._observe(desired, state, collected, held, now)
+        return Input(
+            desired=desired,
+            state=state,
+            observed=observed,
+            now=now,
+            evaluation=evaluation,
+            requests=view.ledger.requests.get(release, ()),
+            quarantine=held,
+            invalid=invalid,
+        )
+
+    def _observe(
+        self,
+        desired: Desired,
+        state: EffectiveState | None,
+        collected: Mapping[str, Collected],
+        held: Mapping[str, Quarantine],
+        now: datetime,
+    ) -> tuple[Observation, Evaluation]:
+        release = desired.release.name
+        site = state.environment if state and state.progress else desired.environment.name
+        view = self._sites.views.get(site, SiteView())
+        served = view.served.get(release)
+        here = bool(served and state and served.epoch == state.epoch and state.allocation.same_as(served.shares))
+        seen = Observation(
+            served=served.shares if served else None,
+            served_epoch=served.epoch if served else None,
+            served_since=self._book.served_since(state, served=here, now=now) if state else None,
+            health=health(release, variants_in_question(desired, state, held), view.statuses),
+        )
+        if state is None or state.progress is None:
+            return seen, Evaluation()
+        readings, outage, evaluation = self._book.look(desired, state, collected.get(site, Collected()), now)
+        return seen.model_copy(update={"readings": readings, "unreadable_seconds": outage}), evaluation
+
+    def _why_invalid(self, release: str, view: GitView, state: EffectiveState | None) -> str:
+        error = view.desired.invalid.get(release)
+        if error is not None:
+            return error.message
+        if release in view.desired.desired or state is None:
+            return ""
+        gone = view.desired.catalog.is_gone(release, state.path)
+        return "" if gone else f"{state.path} cannot be read, so what it asks of {release} is not known"
+
+    def _desired(self, view: GitView) -> dict[str, Desired]:
+        """What git asks for; the last good version stands in for a manifest that has become invalid."""
+        self._last_good |= view.desired.desired
+        gone = [
+            name
+            for name, state in self._states(view).items()
+            if name not in view.desired.desired and not self._why_invalid(name, view, state)
+        ]
+        for name in gone:
+            self._last_good.pop(name, None)
+        return dict(self._last_good)
+
+    def _states(self, view: GitView) -> dict[str, EffectiveState]:
+        return {**view.ledger.states, **self._pending.states}
+
+    # --- act and record ---------------------------------------------------------------------------------
+
+    async def _act_first(self, entries: Sequence[Entry], view: GitView) -> None:
+        urgent = [entry for entry in entries if entry.decision.action.acts_first]
+        if not urgent:
+            return
+        for entry in urgent:
+            self._pending.begin(entry)
+        await self._sites.route(self._states(view))
+
+    async def _record(self, entries: Sequence[Entry]) -> tuple[tuple[Entry, ...], GitFault | None]:
+        """Push decisions; returns those recorded, and why others were not."""
+        waiting = [entry for entry in self._pending.entries.values() if entry not in entries]
+        batch = [*waiting, *entries]
+        if not batch:
+            return (), None
+        try:
+            return await self._push(batch, with_edits=True), None
+        except Unavailable as error:
+            return (), GitFault(Reason.GIT_UNAVAILABLE, error.message, error.hint)
+        except Denied as error:
+            fault = GitFault(Reason.GIT_DENIED, error.message, error.hint)
+        # The manifests branch may be protected while the ledger is not: whatever needs no edit of a manifest
+        # is recorded, and so is a rollback, which the ledger's quarantine keeps in force without the edit.
+        kept = [entry for entry in batch if entry.decision.action is not Action.PROMOTE]
+        try:
+            return (await self._push(kept, with_edits=False) if kept else ()), fault
+        except (Unavailable, Denied):
+            return (), fault
+
+    async def _push(self, batch: Sequence[Entry], *, with_edits: bool) -> tuple[Entry, ...]:
+        edits = await EditedManifests.load(self._git, batch if with_edits else ())
+        entries = [entry for entry in batch if with_edits is False or not edits.blocked(entry.decision)]
+        if not entries:
+            return ()
+        manifests, ledger = commits(entries, edit=edits.edit, with_trailers=self._with_trailers)
+        await self._git.push(manifests, ledger)
+        for entry in entries:
+            self._pending.finish(entry.decision.release)
+            self._book.settle(entry.decision.release)
+            log_decision(entry.decision)
+        return tuple(entries)
+
+    async def _converge(self, view: GitView) -> None:
+        states = self._states(view)
+        await self._sites.route(states)
+        await self._sites.run_workloads(self._desired(view), states, _held(states))
+
+    def _report(
+        self,
+        now: datetime,
+        considered: Mapping[str, Considered],
+        faults: Mapping[str, str],
+        recorded: tuple[Entry, ...],
+        fault: GitFault | None,
+    ) -> Report:
+        view = self._git.view
+        if fault is not None and view.fault is None:
+            view = GitView(view.heads, view.desired, view.ledger, fault)
+        return Report(
+            at=now,
+            considered=considered,
+            faults=faults,
+            recorded=recorded,
+            git=view,
+            states=self._states(view),
+            views=dict(self._sites.views),
+            unrecorded=tuple(self._pending.entries),
+        )
+
+
+def log_decision(decision: Decision) -> None:
+    """One line for each recorded decision."""
+    log.info(
+        "decided",
+        release=decision.release,
+        action=decision.action.value,
+        reason=decision.reason.value,
+        candidate=decision.candidate,
+        shares=str(decision.state.allocation) if decision.state else None,
+        message=decision.message,
+        decision=decision.id,
+    )
+
+
+def _held(states: Mapping[str, EffectiveState]) -> dict[str, Quarantine]:
+    return {held.identity: held for state in states.values() for held in state.quarantine}
+
+
+def _without_blocks(collected: Collected) -> Collected:
+    return Collected(states=collected.states, faults=collected.faults)

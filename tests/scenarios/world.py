@@ -1,0 +1,266 @@
+"""A whole world in one process: real git, real SQLite, a router and workloads in memory, simulated users.
+
+Time is a number that a test moves on. Users send requests to what the router *serves*, and each version
+answers as the test says, so a wrong route shows up in the counts exactly as it would outside.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from releasectl.adapters.git.repo import GitRepo
+from releasectl.adapters.git.trailers import append_trailers
+from releasectl.adapters.store import SqliteStore
+from releasectl.adapters.traffic.memory import MemoryRouter
+from releasectl.adapters.workloads.memory import MemoryWorkloads
+from releasectl.controller.ledger import LedgerReader, dump, request_path
+from releasectl.controller.passes import Controller, Report
+from releasectl.controller.site import Site
+from releasectl.domain.decision import EffectiveState, PersonAction, PersonRequest
+from releasectl.domain.metric import Metric
+from releasectl.domain.observation import Counts, ReadState
+from releasectl.ports import Commit, Increment, RouteTable, SourceReading
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+RELEASE = """\
+apiVersion: releasectl.dev/v1alpha1
+kind: Release
+metadata: {name: NAME}
+spec:
+  environment: local
+  components:
+    - name: app
+      versions:
+        - {name: "1", run: {command: [app, "1"]}}
+        - {name: "2", run: {command: [app, "2"]}}
+        - {name: "3", run: {command: [app, "3"]}}
+  stable: {app: "1"}   # what serves now
+  strategy: [{type: canary, steps: [10, 50], interval: 10s}]
+  policy: careful
+"""
+CANDIDATE = """  candidates:
+    - {name: CANDIDATE, versions: {app: "VERSION"}}
+"""
+POLICY = """\
+apiVersion: releasectl.dev/v1alpha1
+kind: PromotionPolicy
+metadata: {name: careful}
+spec:
+  guardrails: [{metric: error-rate, margin: {points: 2}}]
+  minSamples: 50
+  maxDuration: 10m
+  outage: {budget: 20s, then: rollback}
+"""
+ENVIRONMENT = """\
+apiVersion: releasectl.dev/v1alpha1
+kind: Environment
+metadata: {name: local}
+"""
+
+
+class ManualClock:
+    """Time that moves when it is told to."""
+
+    def __init__(self) -> None:
+        self.at = START
+
+    def now(self) -> datetime:
+        return self.at
+
+
+@dataclass
+class Users:
+    """A metric source that is fed by requests to what the router serves. Rates are per version of ``app``."""
+
+    router: MemoryRouter
+    clock: ManualClock
+    requests_per_second: int = 200
+    error_rates: dict[str, float] = field(default_factory=lambda: {"1": 0.01, "2": 0.01, "3": 0.01})
+    state: ReadState = ReadState.OK
+    kind: str = "envoy"
+    seed: int = 7
+
+    def __post_init__(self) -> None:
+        self._rng = np.random.default_rng(self.seed)
+        self._last = self.clock.now()
+        self.versions: dict[tuple[str, str], str] = {}
+        """(release, tag) -> version, learned from the states."""
+        self.served: dict[tuple[str, str], int] = {}
+        """Requests that each version of each release answered."""
+
+    async def read(
+        self, metrics: Sequence[Metric], cursors: Mapping[str, Any], now: datetime
+    ) -> Mapping[str, SourceReading]:
+        seconds = (now - self._last).total_seconds()
+        if self.state is not ReadState.OK:
+            return {metric.name: SourceReading(self.state, "the test says so") for metric in metrics}
+        self._last = now
+        increments = tuple(
+            increment for table in self.router.tables.values() for increment in self._requests(table, seconds)
+        )
+        return {metric.name: SourceReading(ReadState.OK, increments=increments, cursor=1) for metric in metrics}
+
+    def _requests(self, table: RouteTable, seconds: float) -> list[Increment]:
+        total = round(self.requests_per_second * seconds)
+        names = list(table.shares.shares)
+        split = self._rng.multinomial(total, [table.shares.share(name) / 10_000 for name in names])
+        found = []
+        for name, trials in zip(names, split.tolist(), strict=True):
+            version = self.versions[table.release, table.tags[name]]
+            key = (table.release, version)
+            self.served[key] = self.served.get(key, 0) + trials
+            errors = int(self._rng.binomial(trials, self.error_rates[version]))
+            found.append(Increment(table.release, name, Counts(trials=trials, events=errors), table.tags[name]))
+        return found
+
+
+class World:
+    """Everything around a controller; ``controller`` is replaced by ``restart``."""
+
+    def __init__(self, folder: Path, *, releases: Sequence[str] = ("shop",), policy: str = POLICY) -> None:
+        self.folder = folder
+        self._open: list[GitRepo | SqliteStore] = []
+        self.origin = folder / "origin.git"
+        self.clock = ManualClock()
+        self.router = MemoryRouter()
+        self.workloads = MemoryWorkloads()
+        self.users = Users(self.router, self.clock)
+        self._git("init", "--quiet", "--bare", "--initial-branch=main", str(self.origin), cwd=folder)
+        self.person = self._repo("person")
+        files = {f"releases/{name}.yaml": RELEASE.replace("NAME", name).encode() for name in releases}
+        files |= {"policies/careful.yaml": policy.encode(), "environments/local.yaml": ENVIRONMENT.encode()}
+        self._first_commit(files)
+        self.wrap: Any = lambda kind, port: port
+        """Puts a test's own layer around a port: ``wrap(kind, port)``."""
+        self.restart()
+
+    # --- the controller ---------------------------------------------------------------------------------
+
+    def restart(self, memory: str = "a") -> None:
+        """A new controller on the same world; ``memory`` names its local state, another name has none."""
+        self.store = SqliteStore(self.folder / f"{memory}.sqlite")
+        self._open.append(self.store)
+        self.controller = Controller(
+            repo=self.wrap("repo", self._repo(f"mirror-{memory}")),
+            store=self.wrap("store", self.store),
+            sites=lambda environment, _entries: Site(
+                environment, self.wrap("router", self.router), self.wrap("workloads", self.workloads), [self.users]
+            ),
+            clock=self.clock,
+            with_trailers=append_trailers,
+        )
+
+    async def run_pass(self) -> Report:
+        """One pass at the present time."""
+        report = await self.controller.run_pass()
+        for name, state in report.states.items():
+            for variant in state.variants.values():
+                self.users.versions[name, variant.tag] = variant.versions["app"].name
+        return report
+
+    async def run_for(self, seconds: float, *, every: float = 1.0) -> list[Report]:
+        """Passes while time moves on."""
+        reports = []
+        for _ in range(round(seconds / every)):
+            self.clock.at += timedelta(seconds=every)
+            reports.append(await self.run_pass())
+        return reports
+
+    def close(self) -> None:
+        """Let go of repositories and stores."""
+        for one in self._open:
+            one.close()
+
+    # --- people -----------------------------------------------------------------------------------------
+
+    def write(self, path: str, content: str | None, message: str = "Edit") -> None:
+        """A person's commit on main; None deletes."""
+        heads = self.person.fetch()
+        writes = {} if content is None else {path: content.encode()}
+        self.person.push(heads, manifests=[Commit(message, writes, (path,) if content is None else ())])
+
+    def read(self, path: str) -> str:
+        """A file of main as it is in the repository."""
+        heads = self.person.fetch()
+        entry = self.person.tree(heads.manifests)[path]
+        return self.person.read([entry.oid])[entry.oid].decode()
+
+    def add_candidate(self, version: str = "2", release: str = "shop", name: str = "next") -> None:
+        """A person's commit that puts a candidate into the manifest."""
+        path = f"releases/{release}.yaml"
+        block = CANDIDATE.replace("CANDIDATE", name).replace("VERSION", version)
+        text = self.read(path).replace("  strategy:", block + "  strategy:")
+        self.write(path, text, f"Try {version}")
+
+    def ask(self, action: PersonAction, release: str = "shop", reason: str = "because") -> str:
+        """A person's request on the ledger."""
+        heads = self.person.fetch()
+        request = PersonRequest(id=f"{action}-{release}-1", action=action, by="ada", at=self.clock.now(), reason=reason)
+        self.person.push(
+            heads, ledger=[Commit(f"Ask for {action}", {request_path(release, request.id): dump(request)})]
+        )
+        return request.id
+
+    # --- looking ----------------------------------------------------------------------------------------
+
+    def states(self) -> Mapping[str, EffectiveState]:
+        """Effective states as the ledger in the repository has them."""
+        return LedgerReader(self.person).read(self.person.fetch().ledger).states
+
+    def state(self, release: str = "shop") -> EffectiveState:
+        return self.states()[release]
+
+    def share(self, variant: str, release: str = "shop") -> int:
+        """Basis points that the router serves now."""
+        return self.router.tables[release].shares.share(variant)
+
+    def decisions(self, release: str | None = None) -> list[dict[str, str]]:
+        """Trailers of the decisions in the ledger, oldest first."""
+        heads = self.person.fetch()
+        found: list[dict[str, str]] = []
+        for entry in reversed(self.person.log(heads.ledger) if heads.ledger else []):
+            for key, value in entry.trailers:
+                if key == "Releasectl-Decision":
+                    found.append({})
+                if found:
+                    found[-1][key] = value
+        return [one for one in found if release in (None, one["Releasectl-Release"])]
+
+    def reasons(self, release: str = "shop") -> list[str]:
+        """What was decided, oldest first: ``ACTION Reason``."""
+        return [f"{d['Releasectl-Decision']} {d['Releasectl-Reason']}" for d in self.decisions(release)]
+
+    def fsck(self) -> None:
+        """The repository is whole."""
+        self._git("fsck", "--strict", "--no-dangling", cwd=self.origin)
+
+    # --- parts ------------------------------------------------------------------------------------------
+
+    def _repo(self, name: str) -> GitRepo:
+        repo = GitRepo(str(self.origin), mirror=self.folder / name)
+        self._open.append(repo)
+        return repo
+
+    def _first_commit(self, files: Mapping[str, bytes]) -> None:
+        work = self.folder / "first"
+        for path, content in files.items():
+            (work / path).parent.mkdir(parents=True, exist_ok=True)
+            (work / path).write_bytes(content)
+        self._git("init", "--quiet", "--initial-branch=main", ".", cwd=work)
+        self._git("add", ".", cwd=work)
+        self._git(
+            "-c", "user.name=ada", "-c", "user.email=ada@example.org", "commit", "--quiet", "-m", "First", cwd=work
+        )
+        self._git("push", "--quiet", str(self.origin), "main", cwd=work)
+
+    @staticmethod
+    def _git(*arguments: str, cwd: Path) -> None:
+        subprocess.run(["git", *arguments], cwd=cwd, check=True, capture_output=True)
