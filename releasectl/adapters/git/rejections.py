@@ -42,13 +42,8 @@ _DENIED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     )
 )  # fmt: skip
 
-_NO_ANSWER = re.compile(
-    r"could not resolve|connection (?:refused|reset|timed out|closed)|couldn't connect|failed to connect"
-    r"|timed? ?out|hung up|unexpected disconnect|early EOF|remote end|network is unreachable|no route to host"
-    r"|operation too slow|\b5\d\d\b|does not appear to be a git repository|could not read from remote"
-    r"|no space left|no such file|temporarily unavailable|remote failed to report",
-    re.I,
-)
+_FOR_GOOD = re.compile(r"permission|exists; cannot create|protected|read-only", re.I)
+"""A server may word a lack of rights as a lock that cannot be taken: then trying again does not help."""
 
 _CORRUPT = re.compile(
     r"corrupt|is empty$|bad (?:object|tree|config|ref|signature|sha1)|unable to read|inflate|invalid sha1"
@@ -89,28 +84,25 @@ def push_error(statuses: Sequence[RefStatus], err: str, where: str) -> Releasect
     """Why a push did not happen. ``err`` is redacted already."""
     refused = [status for status in statuses if status.refused]
     own = [status for status in refused if not _TOGETHER.search(status.summary)]
+    moved = [status.ref.removeprefix("refs/heads/") for status in own if _MOVED.search(status.summary)]
+    denial = _denial([*(status.summary for status in own), *err.splitlines()])
     said = _server_said(err)
-    hint = _denial(" ".join([*(status.summary for status in own), err]))
-    if any(_MOVED.search(status.summary) for status in own) and (hint is None or not _is_firm(own, err)):
-        moved = ", ".join(status.ref.removeprefix("refs/heads/") for status in own if _MOVED.search(status.summary))
-        return Conflict(f"{moved} has moved in {where}", hint="somebody pushed first; it is fetched and decided again")
-    if hint is not None and (own or not _NO_ANSWER.search(err) or not refused):
-        reason = said or (own[0].summary if own else _first_line(err))
-        return Denied(f"{where} refused the push: {reason}", hint=hint)
+    if moved and not (denial and _FOR_GOOD.search(f"{denial[0]} {err}")):
+        return Conflict(f"{', '.join(moved)} has moved in {where}", hint="it is fetched and decided again")
+    if denial:
+        return Denied(f"{where} refused the push: {said or denial[0]}", hint=denial[1])
     if any(status.by_server for status in own):
         return Denied(f"{where} refused the push: {said or own[0].summary}", hint="ask who runs the server")
     if refused and not own:
         return Conflict(f"another push to {where} was faster", hint="it is fetched and decided again")
-    return Unavailable(f"{where} did not take the push: {_first_line(err) or 'no reason given'}")
+    return Unavailable(f"{where} did not take the push: {_first_line(err)}", hint="it is tried again")
 
 
 def fetch_error(err: str, where: str) -> ReleasectlError:
     """Why nothing could be fetched."""
-    reason = _server_said(err) or _first_line(err) or "no reason given"
-    hint = _denial(err)
-    if hint is not None:
-        return Denied(f"{where} cannot be read: {reason}", hint=hint)
-    return Unavailable(f"{where} cannot be reached: {reason}", hint="it is tried again")
+    if denial := _denial(err.splitlines()):
+        return Denied(f"{where} cannot be read: {_server_said(err) or denial[0]}", hint=denial[1])
+    return Unavailable(f"{where} cannot be reached: {_server_said(err) or _first_line(err)}", hint="it is tried again")
 
 
 def suggests_corruption(err: str) -> bool:
@@ -119,16 +111,13 @@ def suggests_corruption(err: str) -> bool:
     return _CORRUPT.search(own) is not None
 
 
-def _denial(text: str) -> str | None:
-    return next((hint for pattern, hint in _DENIED if pattern.search(text)), None)
-
-
-def _is_firm(own: Sequence[RefStatus], err: str) -> bool:
-    """A server may word a lack of rights as a lock that cannot be taken: then trying again does not help."""
-    return (
-        any(status.by_server for status in own)
-        and re.search(r"permission|exists; cannot create|protected|read-only", err, re.I) is not None
-    )
+def _denial(lines: Sequence[str]) -> tuple[str, str] | None:
+    """The words that mean a refusal, and what to do about it."""
+    for pattern, hint in _DENIED:
+        for line in lines:
+            if pattern.search(line):
+                return _plain(line), hint
+    return None
 
 
 def _server_said(err: str) -> str:
@@ -140,4 +129,8 @@ def _server_said(err: str) -> str:
 def _first_line(err: str) -> str:
     lines = [line.strip() for line in err.splitlines() if line.strip()]
     telling = [line for line in lines if line.startswith(("fatal:", "error:", "ssh:"))] or lines
-    return telling[0].removeprefix("fatal: ").removeprefix("error: ")[:300] if telling else ""
+    return _plain(telling[0]) if telling else "no reason given"
+
+
+def _plain(line: str) -> str:
+    return re.sub(r"^(?:remote: *|fatal: *|error: *)+", "", line.strip())[:300]

@@ -98,6 +98,11 @@ class GitRepo:
         """Bring the mirror up to date; one short question when there is nothing new."""
         return self._safely(self._fetch)
 
+    def known(self) -> Heads | None:
+        """Heads as last fetched or pushed, from the mirror alone; None before the first fetch."""
+        seen = self._safely(self._mirror.seen)
+        return self._as_heads(seen) if self.branch in seen else None
+
     def tree(self, commit: str) -> Mapping[str, TreeEntry]:
         """Every entry of a commit by path, recursively."""
         return self._safely(lambda: self._trees.listing(commit, self._line_of(commit)))
