@@ -20,7 +20,7 @@ from releasectl.manifests import yaml
 from releasectl.manifests.kinds import FOLDERS, GROUP, KINDS, PLANNED, Manifest, is_expected, is_yaml
 from releasectl.manifests.nearest import nearest, suggestion
 from releasectl.manifests.nodes import Mapping, Node, Scalar, descend, to_data
-from releasectl.manifests.shape import locate
+from releasectl.manifests.shape import TAG, locate
 from releasectl.manifests.wording import describe
 
 MAX_PROBLEMS = 50
@@ -144,11 +144,12 @@ def _validate(file: str, root: Node, kind: str) -> tuple[Manifest | None, list[P
         details = error.errors(include_url=False, include_input=False)
     problems = []
     for detail in details[: MAX_PROBLEMS * 2]:
-        place = locate(model, root, detail["loc"])
+        loc = (*detail["loc"], TAG) if detail["type"].startswith("union_tag") else detail["loc"]
+        place = locate(model, root, loc)
         # Entries that are wrong themselves count as absent there; their own problems say it all.
         if not (place.faulty or (detail["type"] == "too_short" and place.holds_entries)):
-            sentence = describe(detail, place)
-            problems.append(Problem(file, place.at.line, place.at.column, place.path, *sentence))
+            at = place.anchor if detail["type"] == "extra_forbidden" else place.at
+            problems.append(Problem(file, at.line, at.column, place.path, *describe(detail, place)))
     return None, problems
 
 

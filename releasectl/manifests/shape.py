@@ -17,6 +17,8 @@ from pydantic.fields import FieldInfo
 
 from releasectl.manifests.nodes import Mapping, Node, Scalar, Sequence, Step, format_path
 
+TAG = "type"
+"""The field that tells the members of a union apart."""
 KEY = "[key]"
 """How pydantic marks that the key is meant, not its value."""
 
@@ -62,7 +64,7 @@ def locate(model: type[BaseModel], root: Node, loc: tuple[int | str, ...]) -> Pl
     current: Node | None = node
     for step in loc:
         kind = _bare(kind)
-        if _is_union(kind):
+        if _is_union(kind) and step != TAG:
             kind = _member(kind, step)
             continue
         if step == KEY and not (isinstance(current, Mapping) and KEY in current.entries):
@@ -110,7 +112,7 @@ def _is_model(kind: Any) -> bool:
 
 def _member(union: Any, tag: Step) -> Any:
     for member in map(_bare, get_args(union)):
-        field = member.model_fields.get("type") if _is_model(member) else None
+        field = member.model_fields.get(TAG) if _is_model(member) else None
         if field and get_origin(field.annotation) is Literal and tag in get_args(field.annotation):
             return member
     return None

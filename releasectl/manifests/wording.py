@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from pydantic_core import ErrorDetails
 
 from releasectl.manifests.nearest import suggestion
-from releasectl.manifests.nodes import Mapping as MappingNode
 from releasectl.manifests.nodes import Node, Scalar, Sequence
 from releasectl.manifests.shape import Place, fields
 
@@ -78,7 +77,7 @@ def _number(place: Place, _: Mapping[str, Any]) -> Sentence:
 
 def _list(place: Place, _: Mapping[str, Any]) -> Sentence:
     node = place.node
-    hint = f"write [{node.source}]" if isinstance(node, Scalar) and node.value is not None else ""
+    hint = f"write [{', '.join(node.source.split())}]" if isinstance(node, Scalar) and node.value is not None else ""
     return Sentence(f"must be a list, but is {shown(node)}", hint, "wrong-type")
 
 
@@ -87,8 +86,7 @@ def _choice(place: Place, context: Mapping[str, Any]) -> Sentence:
 
 
 def _tag(place: Place, context: Mapping[str, Any]) -> Sentence:
-    node = place.node.get("type") if isinstance(place.node, MappingNode) else None
-    return _one_of(node, str(context["expected_tags"]))
+    return _one_of(place.node, str(context["expected_tags"]))
 
 
 def _one_of(node: Node | None, quoted: str) -> Sentence:
@@ -99,7 +97,7 @@ def _one_of(node: Node | None, quoted: str) -> Sentence:
 
 
 def _no_tag(place: Place, _: Mapping[str, Any]) -> Sentence:
-    return Sentence("needs a field `type` that says which kind it is", code="missing-field")
+    return Sentence("this field is required", "it says which kind this is", "missing-field")
 
 
 def _bound(relation: str, key: str) -> Callable[[Place, Mapping[str, Any]], Sentence]:

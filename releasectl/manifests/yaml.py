@@ -208,7 +208,6 @@ class _Reader:
         while not _ends(inner := self.parser.get_event(), yaml.MappingEndEvent):
             self.path[-1] = ""
             key = self._key(inner, entries)
-            self.path[-1] = key.source
             if not event.flow_style and not faulty and key.column != mark.column + 1:
                 self._report(inner, "explicit-key", "a key written as `? key` is not allowed", "write `key:`")
                 key.faulty = True
@@ -224,6 +223,7 @@ class _Reader:
         if not isinstance(node, Scalar):
             self._report(event, "key", "a list or a mapping cannot be a key")
             return Scalar(node.start, node.end, node.line, node.column, True, "", "", None)
+        self.path[-1] = node.source
         if node.faulty:
             return node
         if node.source == "<<" and not node.style:
@@ -317,6 +317,7 @@ _MEANINGS = (
     ("found undefined tag handle", "tags are not allowed", "drop the tag"),
     ("did not find expected <document start>", "text follows the end of the document", "separate with a line `---`"),
     ("found character that cannot start any token", "a value cannot begin with this character", "quote the value"),
+    ("did not find expected node content", "a value is missing here, or stands out of place", ""),
     ("found incompatible YAML document", "declares an unknown version of YAML", "drop the %YAML line"),
 )
 
@@ -330,6 +331,8 @@ def _syntax(file: str, text: str, error: yaml.MarkedYAMLError) -> Problem:
         line, column = begun.line + 1, begun.column + 1
     elif mark and _tabbed(text, mark.line):
         return Problem(file, line, column, "", "a tab indents this line", "use spaces", "syntax")
+    if "nesting depth" in found:
+        return Problem(file, line, column, "", f"is nested deeper than {MAX_DEPTH} levels", code="too-deep")
     for marker, message, hint in _MEANINGS:
         if marker in found:
             return Problem(file, line, column, "", message, hint, "syntax")
