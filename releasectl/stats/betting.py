@@ -15,8 +15,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from releasectl.stats.determinism import Floats, floats
+from releasectl.stats.determinism import Floats, floats, log, running_product, running_sum
 from releasectl.stats.fold import decoded, empty, encoded
+
+_CHUNK = 32
 
 
 @dataclass(frozen=True)
@@ -75,35 +77,36 @@ class Betting:
         values = np.atleast_1d(floats(x))
         if not bool(np.all((values >= 0) & (values <= 1))):
             raise ValueError("observations must lie in [0, 1]")
-        m = np.arange(self.breaks + 1) / self.breaks
-        most_up = 0.5 / np.maximum(m, 0.5 / self.breaks)
-        most_down = 0.5 / np.maximum(1.0 - m, 0.5 / self.breaks)
-        seen, total, spread = state.seen, state.total, state.spread
-        up, down, kept = state.up, state.down, np.asarray(state.kept > 0)
         lower, upper = np.empty(values.shape), np.empty(values.shape)
-        for t in range(values.shape[-1]):
-            now = values[..., t]
-            bet = self._bet(seen, spread)[..., None]
-            gap = now[..., None] - m
-            with np.errstate(over="ignore"):
-                up = up * (1.0 + np.minimum(bet, most_up) * gap)
-                down = down * (1.0 - np.minimum(bet, most_down) * gap)
-            possible = 0.5 * np.maximum(up, down) < 1.0 / self.alpha
-            kept = kept & possible if self.intersect else possible
-            seen, total = seen + 1, total + now
-            away = now - np.minimum((0.5 + total) / (seen + 1), 1.0)
-            spread = spread + away * away
-            lower[..., t], upper[..., t] = _ends(kept, m)
-        return BettingState(seen, total, spread, up, down, floats(kept)), Limits(lower, upper)
+        for first in range(0, values.shape[-1], _CHUNK):
+            part = slice(first, first + _CHUNK)
+            state, lower[..., part], upper[..., part] = self._run(state, values[..., part])
+        return state, Limits(lower, upper)
 
     def step(self, state: BettingState, x: ArrayLike) -> BettingState:
         """The state after the observations."""
         return self.run(state, x)[0]
 
-    def _bet(self, seen: int, spread: Floats) -> Floats:
-        variance = (0.25 + spread) / (seen + 1)
-        t = seen + 1
-        return np.sqrt(2.0 * math.log(2.0 / self.alpha) / (variance * (t * math.log(1.0 + t))))
+    def _run(self, state: BettingState, x: Floats) -> tuple[BettingState, Floats, Floats]:
+        t = state.seen + 1 + np.arange(x.shape[-1])
+        total = running_sum(state.total, x)
+        away = x - np.minimum((0.5 + total) / (t + 1), 1.0)
+        spread = running_sum(state.spread, away * away)
+        before = np.concatenate([state.spread[..., None], spread[..., :-1]], axis=-1)
+        bet = np.sqrt(2.0 * math.log(2.0 / self.alpha) / ((0.25 + before) / t * (t * log(1.0 + t))))
+        m = np.arange(self.breaks + 1) / self.breaks
+        gap = x[..., None, :] - m[:, None]
+        most_up = 0.5 / np.maximum(m, 0.5 / self.breaks)
+        most_down = 0.5 / np.maximum(1.0 - m, 0.5 / self.breaks)
+        up = running_product(state.up, 1.0 + np.minimum(bet[..., None, :], most_up[:, None]) * gap)
+        down = running_product(state.down, 1.0 - np.minimum(bet[..., None, :], most_down[:, None]) * gap)
+        kept = 0.5 * np.maximum(up, down) < 1.0 / self.alpha
+        if self.intersect:
+            kept = np.logical_and.accumulate(kept, axis=-1) & (state.kept > 0)[..., None]
+        low, high = _ends(kept, m)
+        seen = state.seen + x.shape[-1]
+        ends = [a[..., -1] for a in (total, spread, up, down)]
+        return BettingState(seen, *ends, floats(kept[..., -1])), low, high
 
 
 def betting_cs(
@@ -124,9 +127,9 @@ def betting_cs(
 
 
 def _ends(kept: NDArray[np.bool_], m: Floats) -> tuple[Floats, Floats]:
-    """Smallest and largest mean still kept, a step further out."""
-    some = kept.any(axis=-1)
-    last = kept.shape[-1] - 1
-    low = m[np.maximum(kept.argmax(axis=-1) - 1, 0)]
-    high = m[np.minimum(last - kept[..., ::-1].argmax(axis=-1) + 1, last)]
+    """Smallest and largest mean still kept, a step further out; ``kept`` is (..., grid, observations)."""
+    some = kept.any(axis=-2)
+    last = kept.shape[-2] - 1
+    low = m[np.maximum(kept.argmax(axis=-2) - 1, 0)]
+    high = m[np.minimum(last - kept[..., ::-1, :].argmax(axis=-2) + 1, last)]
     return np.where(some, low, np.nan), np.where(some, high, np.nan)

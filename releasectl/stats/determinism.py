@@ -65,6 +65,13 @@ def running_sum(start: ArrayLike, values: Floats) -> Floats:
     return floats(np.add.accumulate(np.concatenate([first, values], axis=-1), axis=-1)[..., 1:])
 
 
+def running_product(start: ArrayLike, values: Floats) -> Floats:
+    """Products after each entry of the last axis, begun at ``start``, in order; may overflow to inf."""
+    first = np.broadcast_to(floats(start), values.shape[:-1])[..., None]
+    with np.errstate(over="ignore", under="ignore"):
+        return floats(np.multiply.accumulate(np.concatenate([first, values], axis=-1), axis=-1)[..., 1:])
+
+
 def running_max(start: ArrayLike, values: Floats) -> Floats:
     """Largest value so far along the last axis, begun at ``start``."""
     return floats(np.maximum(np.maximum.accumulate(values, axis=-1), floats(start)[..., None]))

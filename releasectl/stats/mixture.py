@@ -74,13 +74,13 @@ def mixture_bound(v: Floats, alpha: ArrayLike, rho: Floats, *, is_one_sided: boo
 
 
 def _one_sided_root(need: Floats) -> Floats:
-    """The z with z^2/2 + ln(2 Phi(z)) = need, by Newton's method from above.
+    """The z with z^2/2 + ln(2 Phi(z)) = need, by Newton's method.
 
-    The left side is increasing and convex enough that from an upper start Newton falls to the root; the
-    number of steps is fixed, so equal inputs give equal bits.
+    The start errs by ln Phi, which is small wherever need is that of a usual alpha; the number of steps is
+    fixed, so equal inputs give equal bits.
     """
-    z = np.sqrt(2.0 * np.maximum(need, 0.0)) + 1.0
-    for _ in range(12):
+    z = np.sqrt(np.maximum(2.0 * (need - math.log(2.0)), 0.0))
+    for _ in range(6):
         log_phi = special.log_ndtr(z)
         slope = z + exp(-0.5 * z * z - 0.5 * math.log(2.0 * math.pi) - log_phi)
         z = z - (0.5 * z * z + math.log(2.0) + log_phi - need) / slope

@@ -99,15 +99,15 @@ def srm_ssrm_unit_test(*, rows: ArrayLike, theta0: ArrayLike, dirichlet_alpha: A
     counts = np.sum(floats(rows), axis=0)
     a = floats(dirichlet_alpha)
     return Marginals(
-        log_marginal_M1=floats(_log_dirichlet(counts, a)),
-        log_marginal_M0=floats(_added(special.xlogy(counts, floats(theta0)))),
+        log_marginal_M1=_log_dirichlet(counts, a),
+        log_marginal_M0=_added(floats(special.xlogy(counts, floats(theta0)))),
     )
 
 
 def _log_bayes_factor(counts: Floats, theta: Floats, concentration: float) -> Floats:
     held = np.where(theta > 0, theta, 1.0)
     factor = _log_dirichlet(np.where(theta > 0, counts, 0.0), concentration * held, theta > 0)
-    factor = factor - _added(special.xlogy(np.where(theta > 0, counts, 0.0), held))
+    factor = factor - _added(floats(special.xlogy(np.where(theta > 0, counts, 0.0), held)))
     impossible = np.any((theta <= 0) & (counts > 0), axis=-1)
     return np.where(impossible, np.inf, factor)
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from releasectl.stats.determinism import Floats, floats, running_max, running_sum
+from releasectl.stats.determinism import Floats, floats, log, running_max, running_sum
 from releasectl.stats.fold import State, empty
 from releasectl.stats.mixing import equal_weights, mix, pieces
 from releasectl.stats.projection import project_on_difference, project_on_ratio
@@ -109,20 +109,19 @@ class TwoByTwo:
             th_c = edge * (1.0 - d)
             p_b = project_on_difference(th_b, th_c, n_b, n_c, self.margin)
             p_c = p_b - self.margin
+            rates = x_b * log(th_b / p_b) + special.xlogy(x_c, th_c / p_c)
         else:
             ratio = 1.0 - self.margin if self.worse == "lower" else 1.0 + self.margin
             edge, inside = np.minimum(ratio * th_b, 1.0), ratio * th_b < 1.0
             th_c = edge * (1.0 - d) if self.worse == "lower" else np.minimum(edge * (1.0 + d), 0.5 * (1.0 + edge))
             p_b = project_on_ratio(th_b, th_c, n_b, n_c, ratio)
-            p_c = ratio * p_b
-        gain = (
-            special.xlogy(x_b, th_b / p_b)
-            + special.xlogy(n_b - x_b, (1.0 - th_b) / (1.0 - p_b))
-            + special.xlogy(x_c, th_c / p_c)
-            + special.xlogy(n_c - x_c, (1.0 - th_c) / (1.0 - p_c))
-        )
+            p_c = p_b if ratio == 1.0 else ratio * p_b
+            # th_c / p_c = (th_b / p_b) (1 - d): one logarithm serves both arms.
+            lift = log(1.0 - d) if self.worse == "lower" else log(th_c / (ratio * th_b))
+            rates = (x_b + x_c) * log(th_b / p_b) + x_c * lift
+        misses = (n_b - x_b) * log((1.0 - th_b) / (1.0 - p_b)) + (n_c - x_c) * log((1.0 - th_c) / (1.0 - p_c))
         possible = (before_n[..., None] > 0) & (n_b > 0) & (n_c > 0) & inside
-        return np.where(possible, gain, 0.0)
+        return np.where(possible, rates + misses, 0.0)
 
 
 def two_by_two_log_e(
