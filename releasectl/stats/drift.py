@@ -53,8 +53,8 @@ def psi(*, expected: ArrayLike, actual: ArrayLike, floor_share: float = 1e-4) ->
     """
     e, a = _shares(expected), _shares(actual)
     e, a = np.broadcast_arrays(e, a)
-    used = (e > 0) | (a > 0)
-    e, a = np.where(used, np.where(e > 0, e, floor_share), 1.0), np.where(used, np.where(a > 0, a, floor_share), 1.0)
+    used = (e != 0) | (a != 0)  # NaN, of an empty histogram, stays
+    e, a = np.where(used, np.where(e == 0, floor_share, e), 1.0), np.where(used, np.where(a == 0, floor_share, a), 1.0)
     return floats(_total((a - e) * log(a / e)))
 
 

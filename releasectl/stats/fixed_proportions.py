@@ -18,7 +18,7 @@ from scipy import special
 
 from releasectl.stats.determinism import Floats, exp, floats, log
 from releasectl.stats.interval import Interval, normal_p_value, normal_quantile
-from releasectl.stats.score import Comparison, score_interval, score_z
+from releasectl.stats.score import Comparison, Cubic, score_interval, score_z
 
 ProportionMethod = Literal["wilson", "beta", "agresti_coull", "jeffreys", "normal"]
 
@@ -68,20 +68,22 @@ def confint_proportions_2indep(
     method: str | None = None,
     alpha: float = 0.05,
     correction: bool = True,
+    cubic: Cubic = "exact",
 ) -> Interval:
     """Two-sided 1 - alpha interval comparing two independent proportions.
 
     compare: ``diff`` p1 - p2, ``ratio`` p1 / p2, ``odds-ratio``. Methods for diff: newcomb (Newcombe 1998,
     the default), score (Miettinen & Nurminen 1985), wald, agresti-caffo. For ratio: score (default), log,
     log-adjusted. For odds-ratio: score (default), logit, logit-adjusted. ``correction`` is the N/(N-1) of
-    Miettinen & Nurminen. An arm without trials gives the widest interval there is.
+    Miettinen & Nurminen; ``cubic`` is for comparisons with statsmodels, see ``score``. An arm without trials
+    gives the widest interval there is.
     """
     c1, n1, c2, n2 = np.broadcast_arrays(*(floats(v) for v in (count1, nobs1, count2, nobs2)))
     empty = (n1 <= 0) | (n2 <= 0)
     m1, m2 = np.where(n1 > 0, n1, 1.0), np.where(n2 > 0, n2, 1.0)
     chosen = method or ("newcomb" if compare == "diff" else "score")
     if chosen == "score":
-        found = score_interval(c1, m1, c2, m2, compare=compare, alpha=alpha, correction=correction)
+        found = score_interval(c1, m1, c2, m2, compare=compare, alpha=alpha, correction=correction, cubic=cubic)
     elif compare == "diff":
         found = _difference((c1, m1, c2, m2), chosen, alpha)
     else:
@@ -99,6 +101,7 @@ def noninferiority_score_test(
     margin: ArrayLike,
     h0: str = "p1-p2>=margin",
     correction: bool = True,
+    cubic: Cubic = "exact",
 ) -> ScoreTest:
     """Score test of a difference against a margin (Farrington & Manning 1990; Miettinen & Nurminen 1985).
 
@@ -110,7 +113,14 @@ def noninferiority_score_test(
         raise ValueError(f"h0 must read p1-p2>=margin or p1-p2<=margin, not {h0!r}")
     value = -floats(margin) if found["minus"] else floats(margin)
     z = score_z(
-        floats(count1), floats(nobs1), floats(count2), floats(nobs2), value, compare="diff", correction=correction
+        floats(count1),
+        floats(nobs1),
+        floats(count2),
+        floats(nobs2),
+        value,
+        compare="diff",
+        correction=correction,
+        cubic=cubic,
     )
     return ScoreTest(z, normal_p_value(z, "smaller" if found["sign"] == ">=" else "larger"))
 

@@ -110,7 +110,7 @@ def gate(*, weights: ArrayLike, least_rows: float = 100.0, least_share: float = 
         return Gate(False, reason, effective, rows)
     if effective < least_share * rows:
         share = 100.0 * effective / rows
-        reason = f"only {share:.2f} % of {rows} rows are effective; at least {100 * least_share:g} % are needed"
+        reason = f"only {share:.2f} % of {rows} rows are effective; at least {100 * least_share:g} % is needed"
         return Gate(False, reason, effective, rows)
     return Gate(True, f"{effective:.0f} effective rows of {rows}", effective, rows)
 

@@ -69,7 +69,8 @@ def relative_lift(*, mean_b: ArrayLike, var_b: ArrayLike, mean_c: ArrayLike, var
     with np.errstate(invalid="ignore", divide="ignore"):
         variance = vc / (b * b) + vb * (c * c) / (b * b * b * b)
         lift = (c - b) / b
-    return RelativeLift(floats(lift), floats(np.sqrt(variance)))
+    known = b != 0
+    return RelativeLift(floats(np.where(known, lift, math.nan)), floats(np.where(known, np.sqrt(variance), math.nan)))
 
 
 def cuped(*, y: ArrayLike, x: ArrayLike) -> Cuped:
