@@ -83,6 +83,10 @@ class ReleaseRepo(Protocol):
         """Bring the mirror up to date. A ledger that was rewritten (not a descendant) raises Conflict."""
         ...
 
+    def known(self) -> Heads | None:
+        """Heads as last fetched or pushed, from the mirror alone; None when there has been no fetch yet."""
+        ...
+
     def tree(self, commit: str) -> Mapping[str, TreeEntry]:
         """Every entry of a commit by path, recursively."""
         ...

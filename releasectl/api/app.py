@@ -2,7 +2,8 @@
 
 ==============================  ==============================================================================
 ``POST /v1/events``             predictions and outcomes as CloudEvents; 202 with the number taken
-``GET /v1/releases[/{name}]``   the read model
+``GET /v1/releases[/{name}]``   the read model, release by release
+``GET /v1/status``              all of it, as ``releasectl status -o json`` prints it
 ``GET /healthz``, ``/readyz``   the process lives; it has done a pass and reaches its repository
 ``GET /metrics``                Prometheus text
 ==============================  ==============================================================================
@@ -43,6 +44,7 @@ def create_app(
     *,
     events: EventSink,
     releases: Callable[[], Mapping[str, Any]],
+    status: Callable[[], str | None] = lambda: None,
     not_ready: Callable[[], Sequence[str]],
     registry: CollectorRegistry,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -51,7 +53,7 @@ def create_app(
 ) -> Starlette:
     """The application.
 
-    ``releases`` gives the read model, JSON values by name. ``not_ready`` gives what is missing for readiness, a
+    ``releases`` gives the read model, JSON values by name; ``status`` the whole report as JSON text. ``not_ready`` gives what is missing for readiness, a
     sentence each; none means ready. Counters of events are added to ``registry``. ``hosts`` are the names under
     which requests may address it, None any.
     """
@@ -72,6 +74,10 @@ def create_app(
     async def list_releases(_: Request) -> Response:
         return JSONResponse({"releases": dict(releases())})
 
+    async def report(_: Request) -> Response:
+        text = status()
+        return Response(text, media_type="application/json") if text else failure(503, "no pass has been made yet")
+
     async def one_release(request: Request) -> Response:
         name = request.path_params["name"]
         known = releases()
@@ -82,6 +88,7 @@ def create_app(
     return Starlette(
         routes=[
             Route("/v1/events", taking.post, methods=["POST"]),
+            Route("/v1/status", report),
             Route("/v1/releases", list_releases),
             Route("/v1/releases/{name}", one_release),
             Route("/healthz", healthz),

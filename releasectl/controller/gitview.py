@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 from releasectl.controller.desired import DesiredReader, DesiredSet
 from releasectl.controller.ledger import Ledger, LedgerReader
-from releasectl.domain.decision import EffectiveState
 from releasectl.domain.reasons import Reason
 from releasectl.errors import Conflict, Denied, Unavailable
-from releasectl.ports import Commit, Heads, ReleaseRepo
+from releasectl.ports import Clock, Commit, Heads, ReleaseRepo
+
+LONGEST_PAUSE = timedelta(seconds=60)
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,7 @@ class GitFault:
     reason: Reason
     message: str
     hint: str = ""
+    retry_after: timedelta | None = None
 
 
 @dataclass(frozen=True)
@@ -34,26 +38,63 @@ class GitView:
 
 
 class GitWatcher:
-    """Keeps a GitView up to date. Git runs in a thread: one call at a time."""
+    """Keeps a GitView up to date. Git runs in a thread: one call at a time.
 
-    def __init__(self, repo: ReleaseRepo) -> None:
+    A slow git host must not keep the controller from guarding: a refresh is waited for only ``patience``,
+    and after a failure git is left alone for a while, ever longer up to ``LONGEST_PAUSE``.
+    """
+
+    def __init__(self, repo: ReleaseRepo, clock: Clock, *, patience: timedelta = timedelta(seconds=2)) -> None:
         self._repo = repo
+        self._clock = clock
         self._desired = DesiredReader(repo)
         self._ledger = LedgerReader(repo)
+        self._patience = patience.total_seconds()
+        self._refreshing: asyncio.Task[GitView] | None = None
+        self._failures = 0
+        self._not_before = clock.now()
         self.view = GitView()
 
     async def refresh(self) -> GitView:
         """Fetch and read what is new. When git does not answer, the last view stays, with the fault."""
-        self.view = await asyncio.to_thread(self._refreshed)
+        if self._refreshing is None:
+            if self._clock.now() < self._not_before:
+                return self.view
+            self._refreshing = asyncio.create_task(asyncio.to_thread(self._refreshed))
+        done, _ = await asyncio.wait({self._refreshing}, timeout=self._patience)
+        if not done:
+            slow = GitFault(Reason.GIT_UNAVAILABLE, "the repository takes long to answer")
+            self.view = replace(self.view, fault=slow)
+            return self.view
+        self.view = self._refreshing.result()
+        self._refreshing = None
+        fault = self.view.fault
+        self._note(failed=fault is not None, retry_after=fault.retry_after if fault else None)
         return self.view
 
     async def push(self, manifests: Sequence[Commit], ledger: Sequence[Commit]) -> None:
         """Push both branches on top of the view; the view then holds the new heads. Raises as the port does."""
         heads = self.view.heads
-        if heads is None:
-            raise Unavailable("the repository has not been read yet")
-        after = await asyncio.to_thread(self._repo.push, heads, manifests=manifests, ledger=ledger)
+        if heads is None or self._refreshing is not None or self._clock.now() < self._not_before:
+            fault = self.view.fault
+            raise Unavailable(fault.message if fault else "the repository has not been read yet")
+        try:
+            after = await asyncio.to_thread(self._repo.push, heads, manifests=manifests, ledger=ledger)
+        except Unavailable as error:
+            self._note(failed=True, retry_after=error.retry_after)
+            raise
         self.view = await asyncio.to_thread(self._read, after)
+
+    async def desired_at(self, revision: str) -> DesiredSet:
+        """What an older commit asked for."""
+        return await asyncio.to_thread(DesiredReader(self._repo).read, revision)
+
+    def _note(self, *, failed: bool, retry_after: timedelta | None = None) -> None:
+        self._failures = self._failures + 1 if failed else 0
+        if failed:
+            pause = min(2.0 ** min(self._failures - 1, 10), LONGEST_PAUSE.total_seconds())
+            pause = max(pause * random.uniform(0.75, 1.25), retry_after.total_seconds() if retry_after else 0.0)  # noqa: S311
+            self._not_before = self._clock.now() + timedelta(seconds=pause)
 
     async def blob(self, oid: str) -> bytes:
         """The content of one file."""
@@ -64,12 +105,15 @@ class GitWatcher:
             heads = self._repo.fetch()
             return self._read(heads)
         except Unavailable as error:
-            return self._faulty(Reason.GIT_UNAVAILABLE, error.message, error.hint)
+            return self._faulty(GitFault(Reason.GIT_UNAVAILABLE, error.message, error.hint, error.retry_after))
         except (Denied, Conflict) as error:
-            return self._faulty(Reason.GIT_DENIED, error.message, error.hint)
+            return self._faulty(GitFault(Reason.GIT_DENIED, error.message, error.hint))
 
-    def _faulty(self, reason: Reason, message: str, hint: str) -> GitView:
-        return replace(self.view, fault=GitFault(reason, message, hint))
+    def _faulty(self, fault: GitFault) -> GitView:
+        if self.view.heads is None and (known := self._repo.known()):
+            # A controller that starts while git is away goes on from what its mirror holds.
+            return replace(self._read(known), fault=fault)
+        return replace(self.view, fault=fault)
 
     def _read(self, heads: Heads) -> GitView:
         view = self.view
@@ -78,8 +122,3 @@ class GitWatcher:
         same = view.heads is not None and heads.manifests == view.heads.manifests
         desired = view.desired if same else self._desired.read(heads.manifests)
         return GitView(heads, desired, self._ledger.read(heads.ledger), None)
-
-
-def overlay(ledger: Ledger, pending: Mapping[str, EffectiveState]) -> dict[str, EffectiveState]:
-    """States as they are in effect: those recorded, with decisions that have acted and wait for their record."""
-    return {**ledger.states, **pending}

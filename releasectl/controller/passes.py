@@ -85,7 +85,7 @@ class Controller:
         clock: Clock,
         with_trailers: WithTrailers,
     ) -> None:
-        self._git = GitWatcher(repo)
+        self._git = GitWatcher(repo, clock)
         self._sites = Sites(sites, store)
         self._book = EvidenceBook(store)
         self._pending = Pending(store)
@@ -103,6 +103,7 @@ class Controller:
         view = await self._git.refresh()
         if view.heads is None:
             return Report(at=now, git=view)
+        await self._restore_last_good(view)
         await self._prepare(view)
         collected = await self._collect(view, now)
         report = await self._decide_and_record(now, collected)
@@ -119,6 +120,19 @@ class Controller:
         self._sites.learn(environments, states)
         await self._sites.observe()
         await self._sites.run_workloads(self._desired(view), states, _held(states))
+
+    async def _restore_last_good(self, view: GitView) -> None:
+        """After a restart: a manifest that is invalid now is guarded by what its last decision saw."""
+        for release, state in view.ledger.states.items():
+            known = release in self._last_good or release in view.desired.desired
+            if known or state.progress is None or not self._why_invalid(release, view, state):
+                continue
+            try:
+                before = await self._git.desired_at(state.revision)
+            except (Unavailable, Denied):
+                continue
+            if release in before.desired:
+                self._last_good[release] = before.desired[release]
 
     async def _collect(self, view: GitView, now: datetime) -> dict[str, Collected]:
         states, desired = self._states(view), self._desired(view)

@@ -17,6 +17,7 @@ from releasectl.domain.decision import (
     Decision,
     Edit,
     EffectiveState,
+    Outcome,
     PersonRequest,
     Progress,
     Quarantine,
@@ -256,10 +257,11 @@ def _decision(
 ) -> Decision:
     answers = (finding.request.id,) if finding.request else ()
     identity = _identity(given, action, finding, after, answers)
+    after = {**after, "decision": identity, "last": _outcome(given, action, finding)}
     if given.state:
-        state = given.state.model_copy(update={**after, "decision": identity})
+        state = given.state.model_copy(update=after)
     else:
-        state = EffectiveState(release=desired_of(given).release.name, decision=identity, **after)
+        state = EffectiveState(release=desired_of(given).release.name, **after)
     return Decision(
         action=action,
         reason=finding.reason,
@@ -273,6 +275,17 @@ def _decision(
         edit=edit,
         answers=answers,
         condition=_condition(finding.reason),
+    )
+
+
+def _outcome(given: Input, action: Action, finding: Finding) -> Outcome:
+    return Outcome(
+        action=action,
+        reason=finding.reason,
+        message=finding.message,
+        candidate=finding.candidate,
+        at=given.now,
+        evidence=given.evaluation.evidence,
     )
 
 

@@ -90,6 +90,17 @@ class Suspension(Model):
     reason: str = ""
 
 
+class Outcome(Model):
+    """The last recorded decision in short."""
+
+    action: Action
+    reason: Reason
+    message: str
+    candidate: Name | None = None
+    at: Time
+    evidence: tuple[Evidence, ...] = ()
+
+
 class EffectiveState(Model):
     """What must serve now and how it came to that: ``releases/<name>/state.json`` on the ledger branch.
 
@@ -126,6 +137,8 @@ class EffectiveState(Model):
     """Statistics so far, by ``metric/candidate``: where the next blocks are folded in."""
     folded_until: Time | None = None
     """Blocks that ended by then are in ``folds`` already."""
+    last: Outcome | None = None
+    """What the last decision was, so that the tip of the ledger explains itself."""
     quarantine: tuple[Quarantine, ...] = ()
     suspension: Suspension | None = None
     unreadable_seconds: float = 0.0

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from releasectl.domain.base import Model, Time
-from releasectl.domain.decision import Action, Quarantine, Suspension
+from releasectl.domain.decision import Outcome, Quarantine, Suspension
 from releasectl.domain.evidence import Evidence
 from releasectl.domain.observation import VariantHealth
 from releasectl.domain.reasons import Reason
@@ -47,17 +47,6 @@ class VariantStatus(Model):
     health: VariantHealth | None = None
 
 
-class DecisionStatus(Model):
-    """The last recorded decision."""
-
-    id: str
-    seq: int
-    action: Action
-    reason: Reason
-    message: str
-    at: Time
-
-
 class ReleaseStatus(Model):
     """One release."""
 
@@ -72,7 +61,10 @@ class ReleaseStatus(Model):
     stage: StageStatus | None = None
     variants: tuple[VariantStatus, ...] = ()
     evidence: tuple[Evidence, ...] = ()
-    decision: DecisionStatus | None = None
+    decision: str = ""
+    seq: int = 0
+    last: Outcome | None = None
+    """The last recorded decision."""
     suspension: Suspension | None = None
     quarantine: tuple[Quarantine, ...] = ()
     unrecorded: bool = False

@@ -1,0 +1,51 @@
+"""``releasectl down``: ends what `run` left serving."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from releasectl.cli.location import Location
+from releasectl.cli.options import repository
+from releasectl.errors import Conflict
+
+
+@click.command()
+@repository
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--no-input", is_flag=True, help="Never ask; without --yes this refuses.")
+def down(*, location: Location, yes: bool, no_input: bool) -> int:
+    """Stop the router and the processes that `run` left serving.
+
+    Users get no answers from then on. Nothing is decided or recorded: the next `run` starts all of it again
+    as last decided.
+    """
+    if location.controller_url():
+        raise Conflict(
+            "a controller runs with this state folder and would start everything again", hint="stop it first"
+        )
+    if not yes and (no_input or not click.confirm(f"Stop all traffic of {location.shown_url}?", err=True)):
+        return 1
+    ended = asyncio.run(_stop(location))
+    click.echo(f"stopped: {', '.join(ended) or 'nothing was running'}", err=True)
+    return 0
+
+
+async def _stop(location: Location) -> list[str]:
+    from releasectl.adapters.traffic.envoy import EnvoyRouter
+    from releasectl.adapters.workloads.local import LocalWorkloads
+    from releasectl.cli.wiring import environment_folder
+
+    root = environment_folder(location.state, "x").parent
+    ended = []
+    for folder in sorted(root.iterdir()) if root.exists() else []:
+        runner = LocalWorkloads(folder / "workloads", cwd=Path.cwd())
+        await runner.stop_all()
+        await runner.close()
+        router = EnvoyRouter(folder / "router", port=0)
+        await router.stop()
+        await router.close()
+        ended.append(f"environment {folder.name}")
+    return ended

@@ -1,0 +1,104 @@
+"""``releasectl explain``: why a decision was taken."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from releasectl.cli.location import Location
+from releasectl.cli.options import output, repository
+from releasectl.errors import UsageError
+
+if TYPE_CHECKING:
+    from releasectl.adapters.git.repo import GitRepo
+    from releasectl.cli.decisions import Recorded
+
+EXAMPLES = """
+\b
+Examples:
+  releasectl explain press-sentiment         the last decision of a release
+  releasectl explain 7f3a2c9e                a decision by its identity, or by its commit
+  releasectl explain press-sentiment -o json the whole record, as it is in the ledger
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("what", metavar="RELEASE|DECISION|COMMIT")
+@repository
+@output("table", "json")
+def explain(*, what: str, location: Location, output: str) -> int:
+    """Tell why a decision was taken, with its numbers.
+
+    Reads the record in the ledger: what git asked for, what was measured in which window, what follows.
+    """
+    from releasectl.cli.decisions import record_of
+
+    repo = location.open_repo(mirror="mirror-read")
+    try:
+        recorded = _find(repo, what, location)
+        record = record_of(repo, recorded)
+    finally:
+        repo.close()
+    if record is None:
+        raise UsageError(f"the record {recorded.path} is not in commit {recorded.commit[:9]}")
+    if output == "json":
+        click.echo(json.dumps(record, indent=2, ensure_ascii=False))
+    else:
+        click.echo("\n".join(_lines(recorded, record)))
+    return 0
+
+
+def _find(repo: GitRepo, what: str, location: Location) -> Recorded:
+    from releasectl.cli.decisions import history
+    from releasectl.controller.gitread import heads_of
+
+    ledger = heads_of(repo).ledger
+    rows = history(repo, ledger, what, 1) or [
+        row
+        for row in history(repo, ledger, None, None)
+        if len(what) >= 4 and (row.fields.get("id", "").startswith(what) or row.commit.startswith(what))
+    ]
+    if not rows:
+        raise UsageError(
+            f"no release, decision or commit {what!r} in the ledger of {location.shown_url}",
+            hint="releasectl history lists the decisions",
+        )
+    return rows[0]
+
+
+def _lines(recorded: Recorded, record: dict[str, Any]) -> list[str]:
+    decision, given = record["decision"], record["given"]
+    state = decision.get("state") or {}
+    shares = ", ".join(f"{name} {bp / 100:g} %" for name, bp in (state.get("allocation") or {})["shares"].items())
+    lines = [
+        f"{decision['action']} {decision['reason']}  {recorded.release}  #{state.get('seq')}  {decision['at']}",
+        "",
+        f"  {decision['message']}",
+        "",
+        f"  decision   {decision['id']} in commit {recorded.commit[:9]}",
+        f"  manifest   {given['path']} at {given['revision'][:9]}",
+        f"  policy     {given['policy']['metadata']['name'] if given.get('policy') else '-'}",
+        f"  shares now {shares}",
+    ]
+    before = given.get("state")
+    if before:
+        was = ", ".join(f"{name} {bp / 100:g} %" for name, bp in before["allocation"]["shares"].items())
+        lines.append(f"  before     {was} (#{before['seq']})")
+    for row in decision.get("evidence", []):
+        lines += ["", *_evidence(row)]
+    blocks = {name: len(reading.get("blocks", [])) for name, reading in given["observed"].get("readings", {}).items()}
+    if blocks:
+        counted = ", ".join(f"{count} of {name}" for name, count in blocks.items())
+        lines += ["", f"  blocks     {counted} since the decision before, all in the record"]
+    versions = ", ".join(f"{name} {version}" for name, version in record.get("made_by", {}).items())
+    return [*lines, f"  made by    {versions}"]
+
+
+def _evidence(row: dict[str, Any]) -> list[str]:
+    lines = [f"  {row['role']} {row['metric']}: {row['state']}", f"    {row['summary']}"]
+    if row.get("logE") is not None:
+        what = "of harm beyond the margin" if row["role"] == "guardrail" else "of the claim"
+        lines.append(f"    evidence {what}: ln E = {row['logE']:.3g}, proven at {row['threshold']:.3g}")
+    return lines

@@ -1,0 +1,99 @@
+"""A decision from files: manifests of a folder, a state, an observation, a time."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from releasectl.decide.chain import decide
+from releasectl.decide.inputs import Desired, Input
+from releasectl.domain.base import Model
+from releasectl.domain.decision import Decision, EffectiveState
+from releasectl.domain.observation import Observation
+from releasectl.errors import ManifestError, Problem, UsageError
+from releasectl.evaluate.evaluation import Evaluation, evaluate
+from releasectl.manifests.catalog import Catalog
+from releasectl.manifests.kinds import is_yaml
+
+M = TypeVar("M", bound=Model)
+
+
+def decide_from_files(
+    folder: Path, release: str, state_file: Path | None, evidence_file: Path | None, now: str
+) -> Decision:
+    """Raises ManifestError with every problem of the files."""
+    at = _time(now)
+    state = _read(EffectiveState, state_file) if state_file else None
+    observed = _read(Observation, evidence_file) if evidence_file else Observation()
+    catalog = Catalog.build(_files(folder))
+    if release not in catalog.releases:
+        names = ", ".join(catalog.releases[:10]) or "none"
+        raise UsageError(f"no release {release!r} below {folder}", hint=f"there are: {names}")
+    resolved = catalog.resolve(release)
+    desired = Desired(
+        release=resolved.release,
+        policy=resolved.policy,
+        environment=resolved.environment,
+        metrics=resolved.metrics,
+        path=resolved.path,
+        generation=resolved.generation,
+        revision="",
+    )
+    held = {item.identity: item for item in state.quarantine} if state else {}
+    return decide(
+        Input(
+            desired=desired,
+            state=state,
+            observed=observed,
+            now=at,
+            evaluation=_evaluation(desired, state, observed),
+            quarantine=held,
+        )
+    )
+
+
+def _evaluation(desired: Desired, state: EffectiveState | None, observed: Observation) -> Evaluation:
+    if state is None or state.progress is None:
+        return Evaluation()
+    return evaluate(
+        policy=desired.policy.spec,
+        metrics=desired.metrics,
+        candidates=state.candidates,
+        folds=state.folds,
+        observed=observed,
+        epoch=state.epoch,
+    )
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        inside = path.relative_to(folder)
+        if ".git" not in inside.parts and is_yaml(inside.as_posix()) and path.is_file() and not path.is_symlink():
+            found[inside.as_posix()] = path.read_bytes()
+    return found
+
+
+def _read(model: type[M], path: Path) -> M:
+    try:
+        return model.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise ManifestError(
+            tuple(
+                Problem(str(path), 0, 0, ".".join(str(part) for part in one["loc"]), one["msg"])
+                for one in error.errors()
+            )
+        ) from error
+
+
+def _time(text: str) -> datetime:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise UsageError(f"--now {text!r} is not a time with an offset", hint="for example 2026-01-31T12:00:00Z")
+    return at

@@ -1,0 +1,129 @@
+"""A controller with its API: what `run` keeps up and the demo drives."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from releasectl.api.app import create_app
+from releasectl.api.server import ApiServer
+from releasectl.cli.location import Location
+from releasectl.cli.telemetry import Telemetry
+from releasectl.cli.wiring import Wired, wire
+from releasectl.controller.loop import run_until_stopped
+from releasectl.controller.passes import Report
+from releasectl.controller.status import StatusBoard
+from releasectl.domain.status import StatusReport
+from releasectl.ports import EventSink
+
+
+class Service:
+    """Made by ``start``. Nothing it starts outside this process ends with it."""
+
+    def __init__(self, location: Location, repository: str) -> None:
+        self.repository = repository
+        self.url = ""
+        self._location = location
+        self._board = StatusBoard(repository)
+        self._registry = CollectorRegistry()
+        self._telemetry = Telemetry(self._registry)
+        self._listeners: list[Callable[[Report, StatusReport], None]] = []
+        self._server: ApiServer | None = None
+        self.wired: Wired
+
+    @classmethod
+    async def start(cls, location: Location, *, cwd: Path, host: str, port: int) -> Service:
+        """Listen, so that processes can be told where events go, then wire the controller."""
+        service = cls(location, location.shown_url)
+        sink = _LateSink()
+        app = create_app(
+            events=sink,
+            releases=service._releases,
+            status=service._status_text,
+            not_ready=service._not_ready,
+            registry=service._registry,
+        )
+        service._server = ApiServer(app, host=host, port=port or _last_port(location))
+        service.url = f"http://{host}:{await service._server.start()}"
+        service.wired = wire(location, cwd=cwd, events_url=f"{service.url}/v1/events")
+        sink.target = service.wired.log
+        location.controller_file.write_text(json.dumps({"pid": os.getpid(), "url": service.url}))
+        return service
+
+    def listen(self, on_report: Callable[[Report, StatusReport], None]) -> None:
+        """Be told after each pass."""
+        self._listeners.append(on_report)
+
+    @property
+    def status(self) -> StatusReport | None:
+        """What the last pass saw."""
+        return self._board.report
+
+    async def once(self) -> int:
+        """One pass. 6 if git could not be read at all."""
+        report = await self.wired.controller.run_pass()
+        self._take(report)
+        return 6 if report.git.heads is None or report.git.fault else 0
+
+    async def until(self, stop: asyncio.Event) -> None:
+        """Passes until told to stop."""
+        await run_until_stopped(self.wired.controller, stop=stop, on_report=self._take)
+
+    async def close(self) -> None:
+        """Stop listening and let go; traffic goes on."""
+        if self._server:
+            await self._server.stop()
+        await self.wired.close()
+        self._location.controller_file.unlink(missing_ok=True)
+
+    def entry_url(self, release: str) -> str | None:
+        """Where users reach a release."""
+        return next((url for router in self.wired.sites.routers if (url := router.entry_url(release))), None)
+
+    def _take(self, report: Report) -> None:
+        status = self._board.update(report, self.entry_url)
+        self._telemetry.observe(report, status)
+        for listener in self._listeners:
+            listener(report, status)
+
+    def _releases(self) -> dict[str, Any]:
+        status = self._board.report
+        return {release.name: release.to_data() for release in status.releases} if status else {}
+
+    def _status_text(self) -> str | None:
+        status = self._board.report
+        return status.model_dump_json(by_alias=True) if status else None
+
+    def _not_ready(self) -> list[str]:
+        status = self._board.report
+        return list(status.problems) if status else ["no pass has been made yet"]
+
+
+class _LateSink:
+    """Stands in for the event log until it is open."""
+
+    target: EventSink
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.target, name)
+
+
+def _last_port(location: Location) -> int:
+    """Port 0 takes a free one, but the same as last time: processes that still run were told that one."""
+    path = location.state / "api-port"
+    if path.exists():
+        return int(path.read_text())
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(str(port))
+    return port
