@@ -43,10 +43,11 @@ class Running:
     @property
     def alive(self) -> bool:
         """Whether it runs. A child of ours that has ended is reaped on the way."""
-        if child := _children.get(self.pid):
-            child.poll()
         process = _process(self.pid)
-        return process is not None and abs(process.create_time() - self.started) < _CLOCK_SLACK
+        alive = process is not None and abs(process.create_time() - self.started) < _CLOCK_SLACK
+        if not alive and (child := _children.get(self.pid)):
+            child.poll()
+        return alive
 
 
 def spawn(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -136,11 +136,21 @@ class EnvoyRouter:
         self._listeners.write(listeners(self._process.ports, self._process.files))
         if await self._process.start(self._admin):
             log.info("envoy.started", pid=self._process.pid, port=self.port)
-        # Also one that was found may have missed a file, or have failed to listen: only its word counts.
-        await self._confirm(LISTENERS, self._listeners)
-        await self._confirm(CLUSTERS, self._clusters)
+        for subject, file in self._watched():
+            await self._confirm(subject, file)
+
+    def _watched(self) -> Iterator[tuple[str, WatchedFile]]:
+        yield LISTENERS, self._listeners
+        yield CLUSTERS, self._clusters
         for name, file in self._routes.items():
-            await self._confirm(routes_stat(name), file)
+            yield routes_stat(name), file
+
+    async def _confirm(self, subject: str, file: WatchedFile) -> None:
+        """See a file in force. Envoy may have missed a change, or had no use for it then: a port that was taken."""
+        version, refused = await self._admin.applied(subject)
+        if version != file.version:
+            await asyncio.to_thread(file.rewrite)
+            await self._admin.await_version(subject, file.version, within=self._timeout, refused_before=refused)
 
     async def _change(self, tables: Mapping[str, RouteTable]) -> None:
         given = [tables[release] for release in sorted(tables)]
@@ -171,9 +181,6 @@ class EnvoyRouter:
         _, refused = await self._admin.applied(subject)
         if await asyncio.to_thread(file.write, resources):
             await self._admin.await_version(subject, file.version, within=self._timeout, refused_before=refused)
-
-    async def _confirm(self, subject: str, file: WatchedFile) -> None:
-        await self._admin.await_version(subject, file.version, within=self._timeout, refused_before=1 << 62)
 
 
 def _by_name(resources: Mapping[str, Resource]) -> list[Resource]:

@@ -64,9 +64,10 @@ class EnvoyAdmin:
             if found == version:
                 return
             if refused > refused_before:
-                raise Unavailable(f"envoy refuses the new {subject} configuration: {await self._refusal()}")
+                raise Unavailable(f"envoy refuses what {subject} brings: {await self._refusal()}")
             if time.monotonic() > deadline:
-                raise Unavailable(f"envoy did not take up the new {subject} configuration within {within:g} s")
+                why = await self._refusal()
+                raise Unavailable(f"envoy did not take up what {subject} brings within {within:g} s: {why}")
             await asyncio.sleep(_POLL_SECONDS)
 
     async def _dump(self, name: str, mask: str | None = None) -> Mapping[str, Any]:

@@ -35,9 +35,13 @@ class WatchedFile:
         version = hashlib.sha256(json.dumps(resources, sort_keys=True).encode()).hexdigest()[:16]
         if version == self.version:
             return False
-        disk.replace(self._path, json.dumps(discovery(version, self._kind, resources)).encode())
         self.version, self.resources = version, list(resources)
+        self.rewrite()
         return True
+
+    def rewrite(self) -> None:
+        """Put the same content there again: Envoy reads it once more."""
+        disk.replace(self._path, json.dumps(discovery(self.version, self._kind, self.resources)).encode())
 
 
 def clusters_file(path: Path) -> WatchedFile:

@@ -1,0 +1,144 @@
+"""Changes under way: what is in flight is not broken, what is said to be served is served."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from releasectl.adapters import processes
+from releasectl.adapters.traffic.envoy import EnvoyRouter
+from releasectl.errors import Unavailable
+from releasectl.ports import Address
+from tests.backends import Backend
+from tests.detached import an_envoy, until
+from tests.tables import a_table
+
+pytestmark = pytest.mark.envoy
+
+
+async def _clusters(router: EnvoyRouter, client: httpx.AsyncClient) -> set[str]:
+    lines = (await client.get(f"{router.admin_url}/clusters")).text.splitlines()
+    return {line.split("::")[0] for line in lines}
+
+
+async def test_requests_in_flight_survive_weights_a_new_address_and_removal(
+    router: EnvoyRouter, stable: Backend, cand: Backend, client: httpx.AsyncClient
+) -> None:
+    at = {"stable": stable.address, "cand": cand.address}
+    everything = {"stable": 0, "cand": 10_000}
+    await router.apply({"desk": a_table(at=at, shares=everything)})
+    url = f"{router.entry_url('desk')}?ms=2500"
+    slow = [asyncio.create_task(client.get(url)) for _ in range(8)]
+    await until(lambda: len(cand.seen), lambda count: count == 8)
+
+    await router.apply({"desk": a_table(at=at, shares={"stable": 5_000, "cand": 5_000}, epoch=2)})
+    await router.apply({"desk": a_table(at={"stable": stable.address, "cand": stable.address}, epoch=3)})
+    await router.apply({"desk": a_table(at={"stable": stable.address}, epoch=4)})
+    await until(router.observe, lambda served: served["desk"].epoch == 4)
+
+    async def without_candidate() -> set[str]:
+        await router.observe()
+        return await _clusters(router, client)
+
+    left = await until(without_candidate, lambda names: not any("/cand/" in name for name in names))
+    assert any("/stable/" in name for name in left)
+    assert not any(task.done() for task in slow)
+    answers = await asyncio.gather(*slow)
+    assert [answer.status_code for answer in answers] == [200] * 8
+    assert {answer.json()["name"] for answer in answers} == {"cand"}
+
+
+async def test_no_request_fails_while_weights_change_many_times(
+    router: EnvoyRouter, stable: Backend, cand: Backend, client: httpx.AsyncClient
+) -> None:
+    at = {"stable": stable.address, "cand": cand.address}
+    await router.apply({"desk": a_table(at=at)})
+    statuses: list[int] = []
+    over = asyncio.Event()
+
+    async def ask() -> None:
+        while not over.is_set():
+            statuses.append((await client.get(f"{router.entry_url('desk')}")).status_code)
+
+    asking = [asyncio.create_task(ask()) for _ in range(4)]
+    for epoch in range(2, 22):
+        points = epoch * 400
+        await router.apply({"desk": a_table(at=at, shares={"stable": 10_000 - points, "cand": points}, epoch=epoch)})
+    over.set()
+    await asyncio.gather(*asking)
+    assert set(statuses) == {200}
+    assert {seen.headers["x-releasectl-allocation"] for seen in cand.seen} <= {str(epoch) for epoch in range(2, 22)}
+
+
+async def test_a_change_is_live_within_a_second_of_asking_and_at_once_when_apply_returns(
+    router: EnvoyRouter, stable: Backend, cand: Backend, client: httpx.AsyncClient
+) -> None:
+    at = {"stable": stable.address, "cand": cand.address}
+    await router.apply({"desk": a_table(at=at)})
+    began = time.monotonic()
+    await router.apply({"desk": a_table(at=at, shares={"cand": 10_000, "stable": 0}, epoch=2)})
+    assert (await router.observe())["desk"].shares.share("cand") == 10_000
+    # Envoy's worker threads take it up a moment after its main thread has confirmed.
+    await until(lambda: client.get(f"{router.entry_url('desk')}"), lambda answer: answer.json()["name"] == "cand")
+    assert time.monotonic() - began < 1
+
+
+async def test_equal_tables_write_nothing(router: EnvoyRouter, tmp_path: Path) -> None:
+    def files() -> dict[str, int]:
+        return {path.name: path.stat().st_ino for path in (tmp_path / "envoy").glob("*.json")}
+
+    await router.apply({"desk": a_table(), "other": a_table("other")})
+    before = files()
+    await router.apply({"other": a_table("other"), "desk": a_table()})
+    assert files() == before
+
+
+async def test_a_release_not_named_loses_its_route(
+    router: EnvoyRouter, stable: Backend, client: httpx.AsyncClient
+) -> None:
+    at = {"stable": stable.address}
+    await router.apply({"desk": a_table(at=at), "other": a_table("other", at=at)})
+    url = f"{router.entry_url('other')}"
+    await router.apply({"desk": a_table(at=at)})
+    await until(lambda: client.get(url), lambda answer: answer.status_code == 404, within=2)
+    assert router.entry_url("other") is None
+    assert set(await router.observe()) == {"desk"}
+
+
+async def test_a_host_that_is_none_costs_only_its_own_release_the_route(
+    router: EnvoyRouter, stable: Backend, client: httpx.AsyncClient
+) -> None:
+    odd = a_table("odd", hosts=("not a host!",))
+    await router.apply({"desk": a_table(at={"stable": stable.address}), "odd": odd})
+    assert set(await router.observe()) == {"desk"}
+    assert router.entry_url("odd") is None
+    assert (await client.get(f"{router.entry_url('desk')}")).status_code == 200
+
+
+async def test_a_configuration_that_envoy_refuses_is_reported_and_the_last_one_serves_on(
+    router: EnvoyRouter, stable: Backend, client: httpx.AsyncClient
+) -> None:
+    await router.apply({"desk": a_table(at={"stable": stable.address})})
+    nowhere_at_all = a_table("bad", at={"stable": Address("127.0.0.1", 70_000)})
+    with pytest.raises(Unavailable, match="refuses"):
+        await router.apply({"desk": a_table(at={"stable": stable.address}, epoch=2), "bad": nowhere_at_all})
+    assert (await client.get(f"{router.entry_url('desk')}")).status_code == 200
+    await router.apply({"desk": a_table(at={"stable": stable.address}, epoch=3)})
+    assert (await router.observe())["desk"].epoch == 3
+
+
+async def test_the_entry_moves_to_another_port_when_told_to(tmp_path: Path, stable: Backend) -> None:
+    async with an_envoy(tmp_path / "envoy") as first:
+        await first.start()
+        await first.apply({"desk": a_table(at={"stable": stable.address})})
+        pid = first.pid
+        port = processes.free_port()
+        async with an_envoy(tmp_path / "envoy", port=port) as second, httpx.AsyncClient(trust_env=False) as client:
+            await second.start()
+            await second.apply({"desk": a_table(at={"stable": stable.address})})
+            assert second.pid == pid
+            assert (await client.get(f"http://127.0.0.1:{port}/desk/")).status_code == 200
