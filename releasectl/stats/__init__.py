@@ -24,6 +24,8 @@ into blocks anywhere gives the same state to the bit.
                                        non-inferiority; relative or absolute margin; dispersion factor
 ``Horizon``                            the same for a stage with a last tick: finds harm sooner, because
                                        no error is kept for later; ``rule.breached(state)``
+``Odds``                               two proportions over a stage whose information is planned: counts
+                                       from the first tick, finds small and large harm soonest
 ``difference_init``, ``_step``         sums for ``difference_interval`` and ``ratio_interval``: always-valid
                                        limits, two-sided or one-sided
 ``Starts``, ``spread_starts``          weights over the tick at which harm begins
@@ -94,6 +96,7 @@ _NAMES = {
     "indices": ("bernoulli_kl", "glr_pair", "glr_threshold", "kl_ucb", "lai_robbins_slope"),
     "interval": ("Interval",),
     "looks": ("Crossing",),
+    "odds": ("Odds", "OddsState", "horizon_credit", "odds_log_e"),
     "offpolicy": (
         "Gate", "dm", "dr", "gate", "importance_weights", "ipw", "ipw_standard_error", "kish_ess", "replay",
         "sndr", "snipw",
