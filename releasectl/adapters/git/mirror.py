@@ -127,11 +127,13 @@ class Mirror:
             self.directory.mkdir(parents=True)
             # The marker first: a crash after it leaves a folder that is known to be ours.
             self.remember(seen)
+            # All that makes a bare repository; git init would heed templates and variables of the machine.
+            for folder in ("objects/info", "objects/pack", "refs/heads"):
+                (self.directory / folder).mkdir(parents=True)
+            (self.directory / "config").write_text("[core]\n\trepositoryformatversion = 0\n\tbare = true\n")
+            (self.directory / "HEAD").write_text("ref: refs/heads/none\n")
         except OSError as fault:
             raise Denied(f"{self.directory} cannot be made: {fault.strerror}") from fault
-        made = self._runner.run("init", "--bare", "--quiet", "--template=", "--", str(self.directory))
-        if not made.ok:
-            raise Denied(f"{self.directory} cannot become a repository: {made.err.strip()}")
 
     def _sweep(self) -> None:
         """Take away the lock files of a git that was killed."""

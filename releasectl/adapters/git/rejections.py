@@ -105,10 +105,10 @@ def fetch_error(err: str, where: str) -> ReleasectlError:
     return Unavailable(f"{where} cannot be reached: {_server_said(err) or _first_line(err)}", hint="it is tried again")
 
 
-def suggests_corruption(err: str) -> bool:
-    """Whether git's words may come from a damaged repository on this side; the mirror is then checked."""
+def suggests_corruption(err: str, directory: str) -> bool:
+    """Whether git's words may come from damage on this side, in ``directory``; the mirror is then checked."""
     own = "\n".join(line for line in err.splitlines() if not line.startswith("remote:"))
-    return _CORRUPT.search(own) is not None
+    return directory in own or _CORRUPT.search(own) is not None
 
 
 def _denial(lines: Sequence[str]) -> tuple[str, str] | None:

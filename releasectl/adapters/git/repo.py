@@ -137,11 +137,16 @@ class GitRepo:
         return self._safely(accept)
 
     def maintain(self, *, limit: float = 300.0) -> None:
-        """Repack the mirror if it needs it, within ``limit`` seconds. Never happens by itself."""
+        """Repack the mirror if it needs it, within ``limit`` seconds. It never happens by itself.
+
+        Each fetch leaves a pack behind and each push loose objects: ask once an hour or so.
+        """
         settings = (("gc.auto", "2000"), ("gc.autoPackLimit", "20"), ("gc.pruneExpire", "1.hour.ago"))
         with self._held():
             self._objects.close()
-            self._runner.run("gc", "--auto", "--quiet", "--no-detach", settings=settings, timeout=limit)
+            done = self._runner.run("gc", "--auto", "--quiet", settings=settings, timeout=limit)
+        if not done.ok:
+            raise Unavailable(f"the mirror of {self.url} could not be repacked: {done.err.strip()}")
 
     @contextmanager
     def _held(self) -> Iterator[None]:

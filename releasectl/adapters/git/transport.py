@@ -78,13 +78,13 @@ def push(runner: Runner, moves: Sequence[Move]) -> None:
     if result.ok:
         return
     statuses = parse_porcelain(result.out.decode("utf-8", "replace"))
-    if not statuses and suggests_corruption(result.err):
+    if not statuses and suggests_corruption(result.err, str(runner.directory)):
         raise Suspect(f"the push to {runner.remote.url} could not be made up", result.err)
     raise push_error(statuses, result.err, runner.remote.url)
 
 
 def _fetch_error(runner: Runner, result: Result) -> Exception:
     error = fetch_error(result.err, runner.remote.url)
-    if suggests_corruption(result.err):
+    if suggests_corruption(result.err, str(runner.directory)):
         return Suspect(error.message, result.err)
     return error
