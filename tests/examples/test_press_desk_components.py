@@ -18,6 +18,7 @@ HEADERS = {
     "x-releasectl-variant": "char-ngrams",
     "x-releasectl-allocation": "7",
     "x-releasectl-propensity": "0.35",
+    "x-releasectl-mirror": "1",
 }
 
 
@@ -52,13 +53,14 @@ def test_sentiment_passes_the_headers_on_and_answers_with_the_language(tmp_path:
         listener({"language": "es"}) as (neighbour, got),
         component(tmp_path, "components/sentiment.py", RELEASECTL_URL_LANGUAGE_ID=neighbour) as address,
     ):
-        status, body, headers = post(address, {"text": "Escándalo y fraude"}, HEADERS)
+        status, body, headers = post(address, {"text": "Escándalo y fraude"}, {**HEADERS, "cookie": "secret"})
         assert (status, body["language"], body["label"]) == (200, "es", "critical")
         assert -1 <= body["score"] <= 1
         assert headers["x-request-id"] == "r-1"
     ((passed, asked),) = got
     assert asked == {"text": "Escándalo y fraude"}
     assert {name: passed.get(name) for name in HEADERS} == HEADERS
+    assert "cookie" not in passed
 
 
 def test_a_base_url_with_a_path_is_kept(tmp_path: Path) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.examples.press_desk import component, listener, post
+import pytest
+
+from releasectl.api.events import read_events
+from tests.examples.press_desk import component, events, listener, post
 
 IDENTITY = {"RELEASECTL_RELEASE": "press-sentiment", "RELEASECTL_VERSION": "1.1"}
 HEADERS = {
@@ -41,7 +44,7 @@ def test_every_answer_is_told_as_a_cloud_event_a_failed_one_too(tmp_path: Path) 
         ) as address,
     ):
         assert post(address, {"text": "Multada Grupo Valderrama"}, HEADERS)[0] == 500
-        assert post(address, {"nothing": 1})[0] == 400
+        assert post(address, {"nothing": 1}, {"x-releasectl-mirror": "1"})[0] == 400
         failed, refused = arrived(got, 2)
     assert {headers["content-type"] for headers, _ in got} == {"application/cloudevents-batch+json"}
     for event in (failed, refused):
@@ -59,14 +62,16 @@ def test_every_answer_is_told_as_a_cloud_event_a_failed_one_too(tmp_path: Path) 
         "variant": "english-only",
         "component": "sentiment",
         "version": "1.1",
-        "allocation_id": "7",
+        "allocation_id": 7,
         "propensity": 0.35,
         "status": 500,
         "output": {},
         "segment": {"language": "gl"},
     }
-    assert refused["data"]["status"] == 400
+    assert (refused["data"]["status"], refused["data"]["variant"]) == (400, "stable")
     assert refused["data"]["request_id"]
+    told = read_events([failed, refused], datetime.now(UTC)).predictions
+    assert [(one.variant, one.mirrored) for one in told] == [("english-only", False), ("stable", True)]
 
 
 def test_the_output_is_the_answer(tmp_path: Path) -> None:
@@ -74,14 +79,18 @@ def test_the_output_is_the_answer(tmp_path: Path) -> None:
         listener({"language": "en"}) as (neighbour, _),
         listener({}) as (sink, got),
         component(
-            tmp_path, "components/sentiment.py", RELEASECTL_URL_LANGUAGE_ID=neighbour, RELEASECTL_EVENTS_URL=sink
+            tmp_path,
+            "components/sentiment.py",
+            RELEASECTL_URL_LANGUAGE_ID=neighbour,
+            RELEASECTL_EVENTS_URL=sink,
+            **IDENTITY,
         ) as address,
     ):
         answers = [post(address, {"text": f"Scandal number {n}"}, {"x-request-id": f"r-{n}"})[1] for n in range(20)]
-        events = arrived(got, 20)
-    told = {event["data"]["request_id"]: event["data"] for event in events}
+        sent = arrived(got, 20)
+    told = {event["data"]["request_id"]: event["data"] for event in sent}
     assert [told[f"r-{n}"]["output"] for n in range(20)] == answers
-    assert len(got) < 20, "events travel in batches"
+    assert len(got) < 20, "they travel in batches"
 
 
 def test_answers_do_not_wait_for_a_sink_that_is_gone(tmp_path: Path) -> None:
@@ -93,12 +102,41 @@ def test_answers_do_not_wait_for_a_sink_that_is_gone(tmp_path: Path) -> None:
         assert time.monotonic() - began < 5
 
 
-def test_a_full_queue_drops_and_counts(monkeypatch) -> None:
-    from desk.events import Reporter
+def test_a_process_that_no_controller_started_tells_nothing(tmp_path: Path) -> None:
+    with (
+        listener({}) as (sink, got),
+        component(tmp_path, "components/sentiment.py", RELEASECTL_EVENTS_URL=sink) as address,
+    ):
+        assert post(address, {"text": "Scandal"})[0] == 200
+        time.sleep(0.5)
+    assert got == []
 
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> events.Reporter:
+    """A reporter whose thread does nothing by itself."""
     monkeypatch.setenv("RELEASECTL_EVENTS_URL", "http://127.0.0.1:1/v1/events")
-    monkeypatch.setattr(Reporter, "_run", lambda self: None)
-    reporter = Reporter(size=2)
+    monkeypatch.setenv("RELEASECTL_RELEASE", "press-sentiment")
+    monkeypatch.setattr(events.Reporter, "_run", lambda self: None)
+    return events.Reporter(size=2)
+
+
+def test_a_full_queue_drops_and_counts(told: events.Reporter) -> None:
     for _ in range(5):
-        reporter.report({})
-    assert reporter.dropped == 3
+        told.report({})
+    assert told.dropped == 3
+
+
+def test_a_refused_event_takes_no_other_with_it(told: events.Reporter, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = []
+
+    def receiver(_: events.Reporter, batch: list[dict[str, int]]) -> int:
+        if {"bad": 1} in batch:
+            return 400
+        taken.extend(batch)
+        return 202
+
+    monkeypatch.setattr(events.Reporter, "_posted", receiver)
+    told._deliver([{"good": 1}, {"bad": 1}, {"good": 2}])
+    assert taken == [{"good": 1}, {"good": 2}]
+    assert told.dropped == 1

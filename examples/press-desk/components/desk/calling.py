@@ -1,7 +1,7 @@
 """Calls from one component to another: the address from the environment, the headers passed on.
 
-The router matches inner hops by ``x-releasectl-variant``, so a component that drops these headers would
-mix variants inside one request.
+The router matches inner hops by ``x-releasectl-variant``, so a component that drops the ``x-releasectl-*``
+headers would mix variants inside one request.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 
 from desk.serving import Headers, Refused
 
-PASSED_ON = ("x-releasectl-variant", "x-releasectl-allocation", "x-releasectl-propensity", "x-request-id")
 _TIMEOUT_S = 10.0
 
 
@@ -33,7 +32,7 @@ class Neighbour:
 
     def ask(self, body: Mapping[str, Any], headers: Headers) -> Mapping[str, Any]:
         """Its answer. Refused with 502 if it does not answer or answers no 200."""
-        sent = {name: headers[name] for name in PASSED_ON if headers.get(name)}
+        sent = {name: value for name, value in headers.items() if _is_passed_on(name.lower())}
         content = json.dumps(body, ensure_ascii=False).encode()
         try:
             status, answer = self._posted(content, {**sent, "content-type": "application/json"})
@@ -71,3 +70,7 @@ class Neighbour:
         if (kept := getattr(self._own, "connection", None)) is not None:
             kept.close()
         self._own.connection = None
+
+
+def _is_passed_on(name: str) -> bool:
+    return name == "x-request-id" or name.startswith("x-releasectl-")

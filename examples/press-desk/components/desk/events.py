@@ -1,12 +1,14 @@
 """Prediction events: told to ``$RELEASECTL_EVENTS_URL`` in the background, in batches of CloudEvents.
 
 The answer to the user never waits for them and never fails with them: the queue is bounded, what does not
-fit is dropped and counted, a batch that cannot be delivered is tried once more and then dropped.
+fit is dropped and counted. A batch that does not arrive is tried once more; one that is refused is taken
+apart, since the receiver takes a batch whole or not at all.
 """
 
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import queue
@@ -15,9 +17,9 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from desk.serving import Headers, say
 
@@ -26,6 +28,7 @@ _BATCH = 200
 _EVERY_S = 0.25
 _TIMEOUT_S = 3.0
 Event = Mapping[str, Any]
+Number = TypeVar("Number", int, float)
 
 
 def prediction(
@@ -43,11 +46,12 @@ def prediction(
         "request_id": headers.get("x-request-id") or uuid.uuid4().hex,
         "unit": unit,
         "release": os.environ.get("RELEASECTL_RELEASE"),
-        "variant": headers.get("x-releasectl-variant"),
+        "variant": headers.get("x-releasectl-variant") or "stable",
         "component": component,
         "version": os.environ.get("RELEASECTL_VERSION"),
-        "allocation_id": headers.get("x-releasectl-allocation"),
-        "propensity": _number(headers.get("x-releasectl-propensity")),
+        "allocation_id": _number(headers.get("x-releasectl-allocation"), int),
+        "propensity": _number(headers.get("x-releasectl-propensity"), float),
+        "mirrored": headers.get("x-releasectl-mirror") == "1" or None,
         "latency_ms": round(latency_ms, 3),
         "status": status,
         "output": output,
@@ -65,10 +69,11 @@ def prediction(
 
 
 class Reporter:
-    """Sends events from a thread of its own; does nothing without ``$RELEASECTL_EVENTS_URL``."""
+    """Sends events from a thread of its own; does nothing where no controller has started the process."""
 
     def __init__(self, size: int = 5_000) -> None:
-        self._url = os.environ.get("RELEASECTL_EVENTS_URL", "")
+        # An event without its release would be refused.
+        self._url = os.environ.get("RELEASECTL_EVENTS_URL", "") if os.environ.get("RELEASECTL_RELEASE") else ""
         self._waiting: queue.Queue[Event] = queue.Queue(size)
         self.dropped = 0
         if self._url:
@@ -90,12 +95,19 @@ class Reporter:
             with contextlib.suppress(queue.Empty):
                 while len(batch) < _BATCH:
                     batch.append(self._waiting.get_nowait())
-            if not (self._delivered(batch) or self._delivered(batch)):
-                self.dropped += len(batch)
-                say("events", f"{self.dropped} dropped so far")
+            self._deliver(batch)
 
-    def _delivered(self, batch: list[Event]) -> bool:
-        """Whether the batch arrived. One that was refused counts as arrived: sending it again is no help."""
+    def _deliver(self, batch: list[Event]) -> None:
+        status = self._posted(batch) or self._posted(batch)
+        if 400 <= status < 500 and len(batch) > 1:
+            for event in batch:
+                self._deliver([event])
+        elif not 200 <= status < 300:
+            self.dropped += len(batch)
+            say("events", f"{self._url} answered {status or 'nothing'}; {self.dropped} dropped so far")
+
+    def _posted(self, batch: list[Event]) -> int:
+        """The answer's status; 0 without an answer."""
         request = urllib.request.Request(
             self._url,
             data=json.dumps(batch, ensure_ascii=False).encode(),
@@ -105,16 +117,16 @@ class Reporter:
         try:
             with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:
                 response.read()
+                return int(response.status)
         except urllib.error.HTTPError as refusal:
-            say("events", f"{self._url} answered {refusal.code}")
-            return refusal.code < 500
-        except OSError:
-            return False
-        return True
+            refusal.close()
+            return refusal.code
+        except (OSError, http.client.HTTPException):
+            return 0
 
 
-def _number(text: str | None) -> float | None:
+def _number(text: str | None, kind: Callable[[str], Number]) -> Number | None:
     try:
-        return float(text) if text else None
+        return kind(text) if text else None
     except ValueError:
         return None

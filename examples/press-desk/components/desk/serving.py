@@ -21,8 +21,8 @@ Headers = Mapping[str, str]
 Answer = Callable[[Mapping[str, Any], Headers], Mapping[str, Any]]
 """Request body and headers to response body. ``Refused`` becomes a 4xx or 5xx, anything else a 500."""
 MAX_BODY = 16_000_000
-ECHOED = ("x-request-id", "x-releasectl-variant")
-"""Headers that the answer repeats, so that a client can name the request it asks about later."""
+REQUEST_ID = "x-request-id"
+"""The header that the answer repeats, so that a client can name the request it tells the outcome of."""
 
 
 class Refused(Exception):
@@ -114,9 +114,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(content)))
-        for header in ECHOED:
-            if value := self.headers.get(header):
-                self.send_header(header, value)
+        if request_id := self.headers.get(REQUEST_ID):
+            self.send_header(REQUEST_ID, request_id)
         self.end_headers()
         self.wfile.write(content)
         self.wfile.flush()
