@@ -53,9 +53,8 @@ class _Remembered:
 class Catalog:
     """The manifests of a repository. Resolving is lazy and remembered; the catalog itself does not change."""
 
-    def __init__(self, files: Mapping[str, FileResult], remembered: dict[str, _Remembered]) -> None:
+    def __init__(self, files: Mapping[str, FileResult], remembered: Mapping[str, _Remembered]) -> None:
         self.files = files
-        self._remembered = remembered
         self._index: defaultdict[tuple[str, str], list[Document]] = defaultdict(list)
         self._metrics: defaultdict[str, list[tuple[Document, int]]] = defaultdict(list)
         self._routes: defaultdict[crosscheck.RouteKey, list[Document]] = defaultdict(list)
@@ -63,6 +62,7 @@ class Catalog:
         for result in files.values():
             for document in result.documents:
                 self._add(document)
+        self._remembered = {name: kept for name, kept in remembered.items() if ("Release", name) in self._index}
 
     @classmethod
     def build(cls, files: Mapping[str, FileResult | bytes], previous: Catalog | None = None) -> Catalog:
@@ -71,7 +71,7 @@ class Catalog:
             path: load_file(path, content) if isinstance(content, bytes) else content
             for path, content in sorted(files.items())
         }
-        return cls(results, dict(previous._remembered) if previous else {})
+        return cls(results, previous._remembered if previous else {})
 
     @property
     def releases(self) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ the intended paths has changed, or the result is invalid, ManifestError is raise
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Any
 
 from releasectl.domain.decision import Edit
@@ -32,7 +33,7 @@ def promote(text: bytes, release: str, candidate: str, *, file: str = FILE) -> b
 
 
 def drop(text: bytes, release: str, candidates: tuple[str, ...], *, file: str = FILE) -> bytes:
-    """The candidates' entries go."""
+    """The candidates' entries go; one that is not there is gone already."""
     return apply(text, release, Edit(drop=tuple(candidates)), file=file)
 
 
@@ -41,9 +42,13 @@ def apply(text: bytes, release: str, edit: Edit, *, file: str = FILE) -> bytes:
     parsed = yaml.parse(file, text)
     index = _find(file, parsed, release)
     root = parsed.documents[index].root
-    names = dict.fromkeys((*((edit.promote,) if edit.promote else ()), *edit.drop))
-    entries = [_candidate(file, root, name) for name in names]
-    cuts = [*_versions(file, root, parsed.text, edit.promote), *_removals(root, parsed.text, entries)]
+    entries = _entries(root, {edit.promote, *edit.drop})
+    if edit.promote and edit.promote not in entries:
+        raise _refused(file, f"names no candidate {edit.promote!r}", "unknown-name")
+    cuts = [
+        *_versions(file, root, parsed.text, entries.get(edit.promote or "")),
+        *_removals(root, parsed.text, list(entries.values())),
+    ]
     bom = text[: len(text) - len(parsed.text.encode())]
     result = bom + splices.spliced(parsed.text, cuts).encode()
     expected = [to_data(document.root) for document in parsed.documents]
@@ -65,20 +70,19 @@ def _find(file: str, parsed: yaml.Parsed, release: str) -> int:
     raise _refused(file, f"declares no release {release!r}", "unknown-name")
 
 
-def _candidate(file: str, root: Node, name: str) -> int:
-    """Index of a candidate's entry."""
+def _entries(root: Node, names: Set[str | None]) -> dict[str, int]:
+    """Indices of the candidates of these names, as far as they are there."""
     listed = descend(root, "spec", "candidates")
-    for index, item in enumerate(listed.items if isinstance(listed, Sequence) else ()):
-        if isinstance(item, Mapping) and item.text("name") == name:
-            return index
-    raise _refused(file, f"names no candidate {name!r}", "unknown-name")
+    items = listed.items if isinstance(listed, Sequence) else []
+    found = {item.text("name") or "": index for index, item in enumerate(items) if isinstance(item, Mapping)}
+    return {name: index for name, index in found.items() if name in names}
 
 
-def _versions(file: str, root: Node, text: str, candidate: str | None) -> list[Splice]:
-    """Rewrite the versions of stable that a candidate overrides."""
+def _versions(file: str, root: Node, text: str, candidate: int | None) -> list[Splice]:
+    """Rewrite the versions of stable that the candidate at an index overrides."""
     if candidate is None:
         return []
-    chosen = descend(root, "spec", "candidates", _candidate(file, root, candidate), "versions")
+    chosen = descend(root, "spec", "candidates", candidate, "versions")
     found = []
     for component, entry in chosen.entries.items() if isinstance(chosen, Mapping) else ():
         old, new = descend(root, "spec", "stable", component), entry.value
@@ -102,6 +106,8 @@ def _removals(root: Node, text: str, entries: list[int]) -> list[Splice]:
 def _intended(data: Any, edit: Edit) -> Any:
     spec = dict(data["spec"])
     gone = {edit.promote, *edit.drop}
+    if not any(candidate["name"] in gone for candidate in spec.get("candidates", [])):
+        return data
     for candidate in spec.pop("candidates"):
         if candidate["name"] == edit.promote:
             spec["stable"] = spec["stable"] | candidate["versions"]

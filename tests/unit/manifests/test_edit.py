@@ -115,6 +115,18 @@ def test_promoting_one_and_dropping_another_is_one_edit() -> None:
     ]
 
 
+def test_dropping_what_is_gone_already_changes_nothing() -> None:
+    once = drop(MINIMAL.encode(), "desk", ("tiny",))
+    assert drop(once, "desk", ("tiny",)) == once
+    assert drop(once, "desk", ()) == once
+    assert drop(MINIMAL.encode(), "desk", ("other", "tiny")) == once
+
+
+def test_a_candidate_that_is_the_same_as_stable_only_goes() -> None:
+    text = MINIMAL.replace('sentiment: "2.0"', 'sentiment: "1.0"')
+    assert promote(text.encode(), "desk", "tiny") == drop(text.encode(), "desk", ("tiny",))
+
+
 def test_only_the_named_release_of_a_file_is_edited() -> None:
     other = MINIMAL.replace("name: desk", "name: other")
     after = promote(f"{other}---\n{MINIMAL}---\n{other}".encode(), "desk", "tiny").decode()
