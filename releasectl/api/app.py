@@ -53,9 +53,9 @@ def create_app(
 ) -> Starlette:
     """The application.
 
-    ``releases`` gives the read model, JSON values by name; ``status`` the whole report as JSON text. ``not_ready`` gives what is missing for readiness, a
-    sentence each; none means ready. Counters of events are added to ``registry``. ``hosts`` are the names under
-    which requests may address it, None any.
+    ``releases`` gives the read model, JSON values by name; ``status`` the whole report as JSON text.
+    ``not_ready`` gives what is missing for readiness, a sentence each; none means ready. Counters of events are
+    added to ``registry``. ``hosts`` are the names under which requests may address it, None any.
     """
     taking = _Events(events, registry, now, max_body_bytes)
 

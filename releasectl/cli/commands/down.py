@@ -28,12 +28,13 @@ def down(*, location: Location, yes: bool, no_input: bool) -> int:
         )
     if not yes and (no_input or not click.confirm(f"Stop all traffic of {location.shown_url}?", err=True)):
         return 1
-    ended = asyncio.run(_stop(location))
+    ended = asyncio.run(stop_serving(location))
     click.echo(f"stopped: {', '.join(ended) or 'nothing was running'}", err=True)
     return 0
 
 
-async def _stop(location: Location) -> list[str]:
+async def stop_serving(location: Location) -> list[str]:
+    """End router and processes of every environment of a state folder; returns what was ended."""
     from releasectl.adapters.traffic.envoy import EnvoyRouter
     from releasectl.adapters.workloads.local import LocalWorkloads
     from releasectl.cli.wiring import environment_folder
