@@ -101,7 +101,14 @@ class EventLog:
         return hashlib.blake2b(unit.encode(), key=self._key, digest_size=16).hexdigest()
 
     def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(self.path, timeout=self._busy_seconds, isolation_level=None, check_same_thread=False)
+        # mode=rw: a database that has been moved away is an error, not a new and empty one.
+        return sqlite3.connect(
+            f"{self.path.absolute().as_uri()}?mode=rw",
+            uri=True,
+            timeout=self._busy_seconds,
+            isolation_level=None,
+            check_same_thread=False,
+        )
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
