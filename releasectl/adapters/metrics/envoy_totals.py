@@ -51,7 +51,9 @@ class Scrape:
 
 
 def read_scrape(text: str) -> Scrape:
-    """Sort the samples by cluster."""
+    """Sort the samples by cluster. ValueError if it is not an Envoy's: a page of something else is not "no data"."""
+    if text.strip() and "# TYPE envoy_" not in text:
+        raise ValueError("not the statistics of an Envoy")
     clusters: dict[str, Tally] = {}
     uptime = None
     for name, labels, value in parse(text, _NAMES):

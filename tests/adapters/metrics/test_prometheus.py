@@ -151,6 +151,29 @@ async def test_a_changed_query_begins_anew(reader: Reader) -> None:
     assert (await reader.read(changed)).increments == ()
 
 
+@pytest.mark.parametrize(
+    ("values", "age", "state"),
+    [
+        pytest.param(["NaN"], 0, ReadState.INVALID, id="NaN"),
+        pytest.param(["+Inf"], 0, ReadState.INVALID, id="+Inf"),
+        pytest.param(["-Inf"], 0, ReadState.INVALID, id="-Inf"),
+        pytest.param(["a word"], 0, ReadState.INVALID, id="text"),
+        pytest.param([], 0, ReadState.NO_DATA, id="nothing"),
+        pytest.param(["7"], 61, ReadState.STALE, id="a stale timestamp"),
+        pytest.param(["7"], 0, ReadState.OK, id="a number"),
+        pytest.param(["0"], 0, ReadState.OK, id="zero"),
+    ],
+)
+async def test_every_odd_sample_has_a_state_of_its_own(
+    reader: Reader, values: list[str], age: float, state: ReadState
+) -> None:
+    for value in values:
+        reader.fake.both(value, 0, at=reader.fake.time - age)
+    reading = await reader.read()
+    seen = reading.faults["desk"][0] if "desk" in reading.faults else reading.state
+    assert (seen, reading.increments) == (state, ())
+
+
 @pytest.mark.parametrize("value", ["NaN", "+Inf", "-Inf", "-1", "0.5", "lots"])
 async def test_a_value_that_is_no_count_makes_its_release_invalid_and_no_other(reader: Reader, value: str) -> None:
     for name in ("desk", "shop"):
