@@ -30,6 +30,8 @@ from releasectl.adapters.traffic.envoy_process import EnvoyProcess
 from releasectl.adapters.traffic.envoy_served import parse_served
 from releasectl.ports import DRAIN, RouteTable, Served
 
+_WARM_SECONDS = 2.0
+
 log = structlog.get_logger(__name__)
 
 
@@ -137,20 +139,13 @@ class EnvoyRouter:
         if await self._process.start(self._admin):
             log.info("envoy.started", pid=self._process.pid, port=self.port)
         for subject, file in self._watched():
-            await self._confirm(subject, file)
+            await self._put(subject, file, file.resources)
 
     def _watched(self) -> Iterator[tuple[str, WatchedFile]]:
         yield LISTENERS, self._listeners
         yield CLUSTERS, self._clusters
         for name, file in self._routes.items():
             yield routes_stat(name), file
-
-    async def _confirm(self, subject: str, file: WatchedFile) -> None:
-        """See a file in force. Envoy may have missed a change, or had no use for it then: a port that was taken."""
-        version, refused = await self._admin.applied(subject)
-        if version != file.version:
-            await asyncio.to_thread(file.rewrite)
-            await self._admin.await_version(subject, file.version, within=self._timeout, refused_before=refused)
 
     async def _change(self, tables: Mapping[str, RouteTable]) -> None:
         given = [tables[release] for release in sorted(tables)]
@@ -160,6 +155,7 @@ class EnvoyRouter:
         wanted = await asyncio.to_thread(clusters, given)
         present = {cluster["name"]: cluster for cluster in self._clusters.resources}
         await self._put(CLUSTERS, self._clusters, _by_name(present | wanted))
+        await self._admin.await_warm(within=_WARM_SECONDS)
         for name, render in ((INNER, inner_routes), (ENTRY, entry_routes)):
             await self._put(routes_stat(name), self._routes[name], [await asyncio.to_thread(render, given)])
         self._tables = dict(tables)
@@ -178,9 +174,14 @@ class EnvoyRouter:
         self._unused_since = {name: since for name, since in self._unused_since.items() if name not in due}
 
     async def _put(self, subject: str, file: WatchedFile, resources: Sequence[Resource]) -> None:
-        _, refused = await self._admin.applied(subject)
-        if await asyncio.to_thread(file.write, resources):
-            await self._admin.await_version(subject, file.version, within=self._timeout, refused_before=refused)
+        """Write a file and see it in force. A change that Envoy refused or missed before is put to it once more."""
+        version, refused = await self._admin.applied(subject)
+        written = await asyncio.to_thread(file.write, resources)
+        if version == file.version:
+            return
+        if not written:
+            await asyncio.to_thread(file.rewrite)
+        await self._admin.await_version(subject, file.version, within=self._timeout, refused_before=refused)
 
 
 def _by_name(resources: Mapping[str, Resource]) -> list[Resource]:

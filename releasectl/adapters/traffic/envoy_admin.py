@@ -70,6 +70,15 @@ class EnvoyAdmin:
                 raise Unavailable(f"envoy did not take up what {subject} brings within {within:g} s: {why}")
             await asyncio.sleep(_POLL_SECONDS)
 
+    async def await_warm(self, *, within: float) -> None:
+        """Give clusters that must still be looked up by name a moment to be there; those that cannot be are let go."""
+        deadline = time.monotonic() + within
+        while time.monotonic() < deadline:
+            answer = await self._json("/stats", {"format": "json", "filter": r"^cluster_manager\.warming_clusters$"})
+            if not any(stat.get("value") for stat in answer.get("stats", [])):
+                return
+            await asyncio.sleep(_POLL_SECONDS)
+
     async def _dump(self, name: str, mask: str | None = None) -> Mapping[str, Any]:
         question = {"resource": "dynamic_route_configs", "name_regex": name} | ({"mask": mask} if mask else {})
         configs = (await self._json("/config_dump", question)).get("configs", [])

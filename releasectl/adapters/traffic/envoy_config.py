@@ -50,13 +50,16 @@ def unroutable(table: RouteTable) -> str | None:
         return f"{wrong[0]!r} is not a host name"
     if not _BASE.fullmatch(base_path(table)):
         return f"{table.route.prefix!r} is not a path prefix"
+    addresses = [address for backends in table.backends.values() for address in backends.values()]
+    if odd := [address for address in addresses if not 0 < address.port < 65536]:
+        return f"{odd[0].port} is not a port"
     return None
 
 
 def clusters(tables: Iterable[RouteTable]) -> dict[str, Resource]:
     """Every backend of every variant by cluster name, those without a share included."""
     made: dict[str, Resource] = {}
-    for table in tables:
+    for table in _routable(tables):
         for variant, backends in table.backends.items():
             for component, address in backends.items():
                 name = cluster_name(_key(table, variant, component))
@@ -69,7 +72,7 @@ def clusters(tables: Iterable[RouteTable]) -> dict[str, Resource]:
 
 def entry_routes(tables: Iterable[RouteTable]) -> Resource:
     """The routes that users' requests take. Of two releases with one host and prefix the first by name has it."""
-    given = sorted((table for table in tables if not unroutable(table)), key=_specific_first)
+    given = sorted(_routable(tables), key=_specific_first)
     anywhere = [table for table in given if not table.route.hosts]
     by_host: dict[str, list[RouteTable]] = {}
     for table in given:
@@ -91,8 +94,13 @@ def entry_routes(tables: Iterable[RouteTable]) -> Resource:
 
 def inner_routes(tables: Iterable[RouteTable]) -> Resource:
     """``/<release>/<component>/...`` to the component of the variant in the request's header, else to stable's."""
-    routes = [route for table in sorted(tables, key=lambda table: table.release) for route in _inner(table)]
+    given = sorted(_routable(tables), key=lambda table: table.release)
+    routes = [route for table in given for route in _inner(table)]
     return {"name": INNER, "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]}
+
+
+def _routable(tables: Iterable[RouteTable]) -> Iterator[RouteTable]:
+    return (table for table in tables if not unroutable(table))
 
 
 def _key(table: RouteTable, variant: str, component: str) -> ClusterKey:
@@ -108,6 +116,8 @@ def _cluster(name: str, address: Address) -> Resource:
     return {
         "name": name,
         "type": "STATIC" if _is_number(address.host) else "STRICT_DNS",
+        # Many servers listen on 127.0.0.1 alone while "localhost" is ::1 as well.
+        "dns_lookup_family": "V4_PREFERRED",
         "connect_timeout": "2s",
         "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [{"endpoint": endpoint}]}]},
         # The defaults (1,024) would answer 503 in the variant's name while it could still take more.

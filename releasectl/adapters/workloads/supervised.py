@@ -185,14 +185,12 @@ class Supervised:
         process = self.workload.process if self.workload else None
         if process is None or self.workload is None:
             return
-        if other := self._started_elsewhere():
-            self._running = other
-        else:
-            try:
-                self._running = self._spawn(process, self.workload)
-            except Unavailable as error:
-                self._count_failure(error.message, now)
-                return
+        try:
+            with files.exclusive(self._path.with_name("lock")):
+                self._running = self._started_elsewhere() or self._spawn(process, self.workload)
+        except Unavailable as error:
+            self._count_failure(error.message, now)
+            return
         self._restarts = self._restarts + 1 if self._failures else self._restarts
         self._began, self._unanswered = now, 0
         log.info("workload.started", workload=self.name, pid=self._running.pid)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -109,11 +110,12 @@ async def test_a_release_not_named_loses_its_route(
     assert set(await router.observe()) == {"desk"}
 
 
-async def test_a_host_that_is_none_costs_only_its_own_release_the_route(
+async def test_a_host_or_port_that_is_none_costs_only_its_own_release_the_route(
     router: EnvoyRouter, stable: Backend, client: httpx.AsyncClient
 ) -> None:
     odd = a_table("odd", hosts=("not a host!",))
-    await router.apply({"desk": a_table(at={"stable": stable.address}), "odd": odd})
+    far = a_table("far", at={"stable": Address("127.0.0.1", 70_000)})
+    await router.apply({"desk": a_table(at={"stable": stable.address}), "odd": odd, "far": far})
     assert set(await router.observe()) == {"desk"}
     assert router.entry_url("odd") is None
     assert (await client.get(f"{router.entry_url('desk')}")).status_code == 200
@@ -123,9 +125,11 @@ async def test_a_configuration_that_envoy_refuses_is_reported_and_the_last_one_s
     router: EnvoyRouter, stable: Backend, client: httpx.AsyncClient
 ) -> None:
     await router.apply({"desk": a_table(at={"stable": stable.address})})
-    nowhere_at_all = a_table("bad", at={"stable": Address("127.0.0.1", 70_000)})
+    bad = a_table("bad", timeout=timedelta(seconds=-1))
     with pytest.raises(Unavailable, match="refuses"):
-        await router.apply({"desk": a_table(at={"stable": stable.address}, epoch=2), "bad": nowhere_at_all})
+        await router.apply({"desk": a_table(at={"stable": stable.address}, epoch=2), "bad": bad})
+    with pytest.raises(Unavailable, match="refuses"):
+        await router.apply({"desk": a_table(at={"stable": stable.address}, epoch=2), "bad": bad})
     assert (await client.get(f"{router.entry_url('desk')}")).status_code == 200
     await router.apply({"desk": a_table(at={"stable": stable.address}, epoch=3)})
     assert (await router.observe())["desk"].epoch == 3
@@ -142,3 +146,13 @@ async def test_the_entry_moves_to_another_port_when_told_to(tmp_path: Path, stab
             await second.apply({"desk": a_table(at={"stable": stable.address})})
             assert second.pid == pid
             assert (await client.get(f"http://127.0.0.1:{port}/desk/")).status_code == 200
+
+
+async def test_a_backend_given_by_name_is_looked_up_before_it_gets_requests(
+    router: EnvoyRouter, stable: Backend, client: httpx.AsyncClient
+) -> None:
+    await router.apply({"desk": a_table(at={"stable": stable.address})})
+    named = Address("localhost", stable.address.port)
+    await router.apply({"desk": a_table(at={"stable": stable.address, "cand": named}, shares={"cand": 10_000})})
+    answers = [await client.get(f"{router.entry_url('desk')}") for _ in range(20)]
+    assert {answer.status_code for answer in answers} == {200}

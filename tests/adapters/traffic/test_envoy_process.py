@@ -17,20 +17,22 @@ from releasectl.adapters import processes
 from releasectl.adapters.traffic.envoy import EnvoyRouter
 from releasectl.errors import Unavailable
 from tests.backends import Backend
-from tests.detached import an_envoy, until
+from tests.detached import an_envoy, left, until
 from tests.tables import a_table
 
 pytestmark = pytest.mark.envoy
 
 
-def _ours(directory: Path) -> list[int]:
-    found = processes.find(f"envoy:{directory.resolve()}")
-    return [running.pid for group in found.values() for running in group]
+def _is_dead(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 @pytest.mark.parametrize("wakes", ["start", "apply"])
 async def test_an_envoy_that_was_killed_comes_back_with_its_ports_and_routes(
-    router: EnvoyRouter, stable: Backend, client: httpx.AsyncClient, tmp_path: Path, wakes: str
+    router: EnvoyRouter, stable: Backend, client: httpx.AsyncClient, wakes: str
 ) -> None:
     table = a_table(at={"stable": stable.address}, epoch=5)
     await router.apply({"desk": table})
@@ -38,7 +40,7 @@ async def test_an_envoy_that_was_killed_comes_back_with_its_ports_and_routes(
     killed = router.pid
     assert killed
     os.kill(killed, signal.SIGKILL)
-    await until(lambda: not _ours(tmp_path / "envoy"))
+    await until(lambda: _is_dead(killed))
     await (router.start() if wakes == "start" else router.apply({"desk": table}))
     assert router.pid not in (None, killed)
     assert (router.entry_url("desk"), router.component_url("desk", "sentiment"), router.admin_url) == (
@@ -51,11 +53,12 @@ async def test_an_envoy_that_was_killed_comes_back_with_its_ports_and_routes(
     assert (await client.get(inner)).status_code == 200
 
 
-async def test_observing_a_dead_envoy_is_no_observation(router: EnvoyRouter, tmp_path: Path) -> None:
+async def test_observing_a_dead_envoy_is_no_observation(router: EnvoyRouter) -> None:
     await router.apply({"desk": a_table()})
-    assert router.pid
-    os.kill(router.pid, signal.SIGKILL)
-    await until(lambda: not _ours(tmp_path / "envoy"))
+    killed = router.pid
+    assert killed
+    os.kill(killed, signal.SIGKILL)
+    await until(lambda: _is_dead(killed))
     with pytest.raises(Unavailable):
         await router.observe()
 
@@ -108,7 +111,7 @@ async def test_traffic_goes_on_when_the_controller_is_killed(
         assert (await client.get(f"http://127.0.0.1:{port}/desk/")).status_code == 200
         await router.start()
         assert router.pid == pid
-        assert _ours(directory) == [pid]
+        assert left("envoy", directory) == [pid]
 
 
 async def _first_numbers(stream: asyncio.StreamReader) -> tuple[int, int]:
@@ -128,7 +131,7 @@ async def test_one_started_just_before_a_crash_is_found_without_a_note_of_its_pi
     async with an_envoy(tmp_path / "envoy") as second:
         await second.start()
         assert second.pid == router.pid
-        assert _ours(tmp_path / "envoy") == [router.pid]
+        assert left("envoy", tmp_path / "envoy") == [router.pid]
 
 
 async def test_a_pid_that_belongs_to_another_process_by_now_is_left_alone(tmp_path: Path) -> None:
@@ -150,7 +153,7 @@ async def test_two_controllers_that_start_at_once_share_one_envoy(tmp_path: Path
     async with an_envoy(directory) as one, an_envoy(directory) as two:
         await asyncio.gather(one.start(), two.start())
         assert one.pid == two.pid
-        assert len(_ours(directory)) == 1
+        assert len(left("envoy", directory)) == 1
 
 
 async def test_several_envoys_run_side_by_side(tmp_path: Path, stable: Backend, client: httpx.AsyncClient) -> None:
@@ -178,7 +181,7 @@ async def test_stopping_ends_it_and_the_next_start_serves_the_same(
 ) -> None:
     await router.apply({"desk": a_table(at={"stable": stable.address}, epoch=9)})
     await router.stop()
-    assert _ours(tmp_path / "envoy") == []
+    assert left("envoy", tmp_path / "envoy") == []
     async with an_envoy(tmp_path / "envoy") as later:
         await later.start()
         served = await until(later.observe, lambda served: "desk" in served)
