@@ -20,11 +20,25 @@ def host(tmp_path: Path) -> Host:
     return Host(tmp_path, {"a.yaml": "a: 1\n", "deep/er/b.yaml": "b: 1\n"})
 
 
-@pytest.fixture(params=["a path", "file://", "http://"])
-def repo(request: pytest.FixtureRequest, tmp_path: Path, host: Host) -> Iterator[ReleaseRepo]:
+_SSH = """#!/bin/sh
+# Takes the place of ssh and sshd: runs the last argument here.
+for last; do :; done
+exec sh -c "$last"
+"""
+
+
+@pytest.fixture(params=["a path", "file://", "http://", "ssh://"])
+def repo(
+    request: pytest.FixtureRequest, tmp_path: Path, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[ReleaseRepo]:
     with ExitStack() as stack:
         if request.param == "http://":
             url = stack.enter_context(serve(tmp_path, login="bot:s3cret")).url("host.git", login="bot:s3cret")
+        elif request.param == "ssh://":
+            (tmp_path / "ssh").write_text(_SSH)
+            (tmp_path / "ssh").chmod(0o755)
+            monkeypatch.setenv("GIT_SSH_COMMAND", str(tmp_path / "ssh"))
+            url = f"ssh://git@localhost{host.path}"
         else:
             url = str(host.path) if request.param == "a path" else host.path.as_uri()
         yield stack.enter_context(GitRepo(url, mirror=tmp_path / "mirror"))

@@ -145,6 +145,7 @@ class Runner:
             "GIT_OPTIONAL_LOCKS": "0",
             "GIT_ALLOW_PROTOCOL": "file:http:https:ssh",
             "GIT_TERMINAL_PROMPT": "0",
+            "GIT_TRACE_REDACT": "1",
             "GIT_ASKPASS": "",
             "SSH_ASKPASS": "",
             "GIT_SSH_COMMAND": os.environ.get(

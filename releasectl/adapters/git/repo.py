@@ -59,7 +59,10 @@ class GitRepo:
         timeout: float = 60.0,
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
-        """``token_variable`` names the environment variable with a token for HTTP; ``timeout`` is per git call."""
+        """``token_variable`` names the environment variable with a token for HTTP.
+
+        ``timeout`` is for each git call, in seconds; the first fetch, a clone, may take ten times as long.
+        """
         for name in (branch, ledger):
             if not _BRANCH.fullmatch(name):
                 raise UsageError(f"{name!r} cannot be the name of a branch")
@@ -201,7 +204,7 @@ class GitRepo:
         if self.branch not in heads:
             raise self._no_branch()
         if heads != self._tracked:
-            transport.fetch(self._runner, tuple(heads))
+            transport.fetch(self._runner, tuple(heads), first=not self._tracked)
             for gone in self._tracked.keys() - heads.keys():
                 transport.untrack(self._runner, gone)
             # What came may be newer than what was announced.

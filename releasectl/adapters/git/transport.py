@@ -11,6 +11,7 @@ from releasectl.adapters.git.rejections import fetch_error, parse_porcelain, pus
 
 _HEADS = "refs/heads/"
 _TRACKING = "refs/remotes/origin/"
+_CLONE_PATIENCE = 10
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,13 @@ def remote_heads(runner: Runner, branches: Sequence[str] = ()) -> dict[str, str]
     return {branch: oid for branch, oid in heads.items() if not branches or branch in branches}
 
 
-def fetch(runner: Runner, branches: Sequence[str]) -> None:
+def fetch(runner: Runner, branches: Sequence[str], *, first: bool) -> None:
     """Bring these branches here. A rewritten one is taken over as well: who noticed tells."""
     refspecs = [f"+{_HEADS}{branch}:{_TRACKING}{branch}" for branch in branches]
     options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--no-recurse-submodules")
-    result = runner.run("fetch", *options, "--", "origin", *refspecs)
+    # All of a history takes longer than what is new of it.
+    limit = runner.timeout * (_CLONE_PATIENCE if first else 1)
+    result = runner.run("fetch", *options, "--", "origin", *refspecs, timeout=limit)
     if not result.ok:
         raise _fetch_error(runner, result)
 
@@ -52,7 +55,7 @@ def fetch(runner: Runner, branches: Sequence[str]) -> None:
 def tracked(runner: Runner) -> dict[str, str]:
     """Commits of the branches as last fetched."""
     result = runner.run("for-each-ref", "--format=%(objectname) %(refname)", _TRACKING)
-    if not result.ok or result.err:
+    if not result.ok or suggests_corruption(result.err, str(runner.directory)):
         raise Suspect("the refs of the mirror cannot be read", result.err)
     rows = (line.split(" ", 1) for line in result.out.decode("utf-8", "surrogateescape").splitlines())
     return {ref.removeprefix(_TRACKING): oid for oid, ref in rows}

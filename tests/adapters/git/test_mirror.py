@@ -160,6 +160,8 @@ def test_the_persons_own_git_settings_change_nothing(
         "GIT_CONFIG_KEY_0": "core.hooksPath",
         "GIT_CONFIG_VALUE_0": str(tmp_path),
         "GIT_CONFIG_PARAMETERS": f"'core.hooksPath={tmp_path}'",
+        "GIT_TRACE": "1",
+        "GIT_TRACE_CURL": "1",
         "LC_ALL": "de_DE.UTF-8",
     }.items():
         monkeypatch.setenv(name, value)
