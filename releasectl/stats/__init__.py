@@ -34,6 +34,22 @@ into blocks anywhere gives the same state to the bit.
 ``normal_mixture_bound``, ``normal_log_mixture``, ``msprt_lambda_log``: the formulas alone
 =====================================  ==================================================================
 
+Everything else is a function of numbers that are all there, in a module for each idea:
+
+=====================================  ==================================================================
+``prob_best``, ``top_two_shares``      chances of being best and expected losses, exact and without a seed
+``allocate``                           basis points from them, under floors, caps, a step limit and vetoes
+``discounted``, ``expected_exposure``  feedback that fades or comes late; ``exploration_share``: a limit on
+                                       what trying costs
+``aipw_means``, ``aipw_contrasts``     means and intervals after shares were adapted
+``ipw`` .. ``sndr``, ``replay``        off-policy estimates; ask ``gate`` first
+``spending_bounds``, ``planned_power`` a few planned looks; ``norm_ind_power_n1``, ``proportion_n1``: none
+``proportion_stopping_time``           how long a sequential rule will take, simulated, with its error
+``proportion_confint`` .. ``mcnemar``  one fixed look: intervals and tests for reports and suites
+``psi`` .. ``spearman_difference``     distances between distributions, for drift
+``place``, ``arrange``, ``rearrange``  which arm a unit is given
+=====================================  ==================================================================
+
 Names are imported when first used, so importing this package costs nothing.
 """
 

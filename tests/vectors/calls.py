@@ -6,6 +6,7 @@ them, so the function's own words always win.
 """
 
 import inspect
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -37,9 +38,9 @@ _SAME: tuple[frozenset[str], ...] = tuple(
         "reward rewards r y outcome outcomes",
         "action actions a arm arms chosen",
         "pscore pscores propensity propensities p_b pi_b behavior_prob behaviour_prob logging_prob p_log",
-        "action_dist pi_e target_prob target_probs evaluation_prob p_e pi target target_dist",
+        "action_dist target_actions target_action evaluation_action evaluation_actions pi_e target_prob target_probs evaluation_prob p_e pi target target_dist",
         "weight weights w importance_weights",
-        "q_hat q estimated_rewards reward_model q_values mu_hat predicted",
+        "q_hat q estimated_rewards_by_reg_model estimated_rewards reward_model q_values mu_hat predicted",
         "successes s x k",
         "n trials",
         "expected e reference baseline",
@@ -105,9 +106,11 @@ def call(function: Callable[..., Any], args: Mapping[str, Any]) -> Any:
 
 
 def _adapted(name: str, args: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Two spellings that are no mere renaming: weights in place of propensities, discordant counts alone."""
+    """Spellings that are no mere renaming: weights for propensities, discordant counts alone, base e."""
     if name == "mcnemar" and "table" not in args and {"b", "c"} <= set(args):
         return {**{k: v for k, v in args.items() if k not in "bc"}, "table": [[0, args["b"]], [args["c"], 0]]}
+    if args.get("base") == "e":
+        return {**args, "base": math.e}
     given = next((key for key in ("weights", "weight", "w") if key in args), None)
     if given and name in {"ipw", "snipw", "ipw_standard_error"}:
         rest = {k: v for k, v in args.items() if k != given}

@@ -47,6 +47,25 @@ def test_two_normal_arms_have_a_closed_form() -> None:
     assert found.p_best[1] == pytest.approx(special.ndtr(0.3 / np.hypot(0.2, 0.5)), abs=1e-12)
 
 
+@pytest.mark.parametrize("scale", [1e-6, 1e-3, 1.0, 1e3])
+def test_wide_and_narrow_arms_together_keep_ten_digits(scale: float) -> None:
+    mean, sd = np.array([0.3, 0.0]), np.array([scale, 1.0])
+    gap, spread = mean[0] - mean[1], float(np.hypot(*sd))
+    found = stats.prob_best_normal(mean=mean, sd=sd)
+    assert found.p_best[0] == pytest.approx(special.ndtr(gap / spread), abs=1e-10)
+    e_max = mean[0] * special.ndtr(gap / spread) + spread * np.exp(-((gap / spread) ** 2) / 2) / np.sqrt(2 * np.pi)
+    assert found.e_max == pytest.approx(e_max, rel=1e-10)
+
+
+@given(st.integers(1, 300), st.integers(1, 2000), st.integers(1, 300), st.integers(1, 2000))
+@settings(max_examples=100, deadline=None)
+def test_whole_beta_parameters_have_a_finite_sum(a1: int, b1: int, a2: int, b2: int) -> None:
+    i = np.arange(a2)
+    terms = special.betaln(a1 + i, b1 + b2) - np.log(b2 + i) - special.betaln(1 + i, b2) - special.betaln(a1, b1)
+    found = stats.prob_best_beta(a=[a1, a2], b=[b1, b2]).p_best[1]
+    assert found == pytest.approx(np.exp(terms).sum(), abs=1e-9)
+
+
 def test_one_more_success_never_lowers_the_chance() -> None:
     wins = np.arange(0, 101)
     params = stats.beta_posterior(
