@@ -45,7 +45,7 @@ LARGEST_LOG_ODDS = 3.0  # beyond it the approximation is poor in ticks of few tr
 _CREDITS = (
     (10, 0.993), (20, 0.832), (50, 0.667), (100, 0.573), (200, 0.498), (400, 0.441), (800, 0.396),
 )  # fmt: skip
-_CREDIT_ALWAYS = 0.268
+_CREDIT_ALWAYS = 0.255  # at any number of looks, for alpha from 0.001 to 0.1
 _POWER_QUANTILE = 0.8416212335729143  # z of 80 % power
 
 
@@ -97,8 +97,8 @@ class Odds:
     dispersion_from: int | None = None
 
     def __post_init__(self) -> None:
-        if not (self.v_plan > 0 and 0 < self.alpha <= 0.2):
-            raise ValueError("need v_plan > 0 and 0 < alpha <= 0.2")
+        if not (self.v_plan > 0 and 0 < self.alpha <= 0.1):
+            raise ValueError("need v_plan > 0 and 0 < alpha <= 0.1")
 
     @property
     def threshold(self) -> float:
