@@ -57,7 +57,7 @@ CHAPTERS = (
     Chapter(
         title="A model that shone on the English test set",
         message=(
-            "Try sentiment 1.1, character n-grams\n\n94 % right on the English archive, where the word list has 88 %."
+            "Try sentiment 1.1, character n-grams\n\n94 % right on the English archive, where the word lists have 87 %."
         ),
         author=("Tom Hadley", "tom@harbour-lane.example"),
         candidate="english-only",
