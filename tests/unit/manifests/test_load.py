@@ -151,6 +151,8 @@ def test_a_broken_file_that_should_be_a_manifest_is_told(path: str, data: bytes)
     assert result.problems == (result.broken,)
 
 
+LOADED = {path: load_file(path, data) for path, data in REPOSITORY.items()}
+
 # --- mutations ------------------------------------------------------------------------------------------
 
 FREE = {"labels", "annotations", "env", "request", "response"}
@@ -189,7 +191,7 @@ def test_a_key_that_is_off_by_one_character_is_refused_with_its_path(
 ) -> None:
     text = REPOSITORY[file].decode()
     broken = (text[:start] + mutant + text[end:]).encode()
-    found = Catalog.build({**REPOSITORY, file: broken}).problems()
+    found = Catalog.build({**LOADED, file: broken}).problems()
     expected = {format_path((*path[:-1], mutant)), format_path(path)}
     assert any(problem.file == file and problem.path in expected for problem in found), found
 
@@ -199,7 +201,7 @@ def test_a_key_that_is_off_by_one_character_is_refused_with_its_path(
 
 def survives(data: bytes) -> None:
     """Nothing but ManifestError comes out, whatever goes in."""
-    catalog = Catalog.build({**REPOSITORY, "releases/fuzz.yaml": data})
+    catalog = Catalog.build({**LOADED, "releases/fuzz.yaml": data})
     catalog.problems()
     for name in catalog.releases:
         try:
