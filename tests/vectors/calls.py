@@ -38,7 +38,8 @@ _SAME: tuple[frozenset[str], ...] = tuple(
         "reward rewards r y outcome outcomes",
         "action actions a arm arms chosen",
         "pscore pscores propensity propensities p_b pi_b behavior_prob behaviour_prob logging_prob p_log",
-        "action_dist target_actions target_action evaluation_action evaluation_actions pi_e target_prob target_probs evaluation_prob p_e pi target target_dist",
+        "action_dist pi_e p_e pi target target_dist target_prob target_probs evaluation_prob"
+        " target_action target_actions evaluation_action evaluation_actions",
         "weight weights w importance_weights",
         "q_hat q estimated_rewards_by_reg_model estimated_rewards reward_model q_values mu_hat predicted",
         "successes s x k",
