@@ -142,3 +142,12 @@ def test_a_push_without_commits_changes_nothing(repo: ReleaseRepo, host: Host) -
     base = repo.fetch()
     assert repo.push(base) == base
     assert host.head("releasectl/ledger") is None
+
+
+def test_heads_are_known_without_the_host_once_they_were_fetched(repo: ReleaseRepo, host: Host, tmp_path: Path) -> None:
+    assert repo.known() is None
+    heads = repo.push(repo.fetch(), ledger=[Commit("Decide", {"1": b"1"})])
+    host.path.rename(tmp_path / "away.git")
+    assert repo.known() == heads
+    assert heads.ledger
+    assert set(repo.tree(heads.ledger)) == {"1"}

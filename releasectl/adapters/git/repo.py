@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -104,7 +104,8 @@ class GitRepo:
     def known(self) -> Heads | None:
         """Heads as last fetched or pushed, from the mirror alone; None before the first fetch."""
         seen = self._safely(self._mirror.seen)
-        return self._as_heads(seen) if self.branch in seen else None
+        # A mirror that was made anew and not filled yet remembers names whose commits it does not have.
+        return self._as_heads(seen) if self.branch in seen and self._tracked else None
 
     def tree(self, commit: str) -> Mapping[str, TreeEntry]:
         """Every entry of a commit by path, recursively."""
@@ -176,6 +177,9 @@ class GitRepo:
             self._is_open = True
 
     def _renew(self) -> None:
+        # While the host is away a damaged mirror is better than none.
+        with suppress(Suspect):
+            transport.remote_heads(self._runner, (self.branch, self.ledger))
         self._objects.close()
         self._trees = Trees(self._runner)
         self._mirror.rebuild()

@@ -38,13 +38,16 @@ def _write_all(repo: GitRepo, writer: str, count: int) -> int:
     return lost
 
 
-def test_two_writers_each_get_all_their_commits_in_exactly_once(open_repo: OpenRepo, host: Host) -> None:
-    repos = [open_repo(), open_repo()]
-    with ThreadPoolExecutor(2) as pool:
-        lost = sum(pool.map(_write_all, repos, ("left", "right"), (50, 50)))
-    subjects = host.subjects(LEDGER)
-    assert sorted(subjects) == sorted(f"{writer} {n}" for writer in ("left", "right") for n in range(50))
-    assert len(host.files(LEDGER)) == 100
+@pytest.mark.parametrize(
+    "writers", [2, pytest.param(8, marks=[pytest.mark.slow, pytest.mark.timeout(1200)])], ids=["two", "eight"]
+)
+def test_writers_each_get_all_their_commits_in_exactly_once(open_repo: OpenRepo, host: Host, writers: int) -> None:
+    repos = [open_repo() for _ in range(writers)]
+    names = [f"writer-{number}" for number in range(writers)]
+    with ThreadPoolExecutor(writers) as pool:
+        lost = sum(pool.map(_write_all, repos, names, [50] * writers))
+    assert sorted(host.subjects(LEDGER)) == sorted(f"{name} {n}" for name in names for n in range(50))
+    assert len(host.files(LEDGER)) == 50 * writers
     assert lost > 0
     assert host.is_sound()
 

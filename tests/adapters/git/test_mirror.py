@@ -72,6 +72,20 @@ def test_a_mirror_cloned_again_still_knows_what_it_had_seen(open_repo: OpenRepo,
         again.fetch()
 
 
+def test_a_damaged_mirror_is_kept_while_the_host_is_away(repo: GitRepo, host: Host, tmp_path: Path) -> None:
+    heads = repo.push(repo.fetch(), ledger=[Commit("Decide", {"1": b"one", "2": b"two"})])
+    assert heads.ledger
+    tree = repo.tree(heads.ledger)
+    _truncate(_loose(tmp_path / "mirror-0", tree["1"].oid))
+    away = host.path.rename(tmp_path / "away.git")
+    with pytest.raises(Unavailable):
+        repo.read([tree["1"].oid])
+    assert repo.known() == heads
+    assert repo.read([tree["2"].oid]) == {tree["2"].oid: b"two"}
+    away.rename(host.path)
+    assert repo.read([tree["1"].oid]) == {tree["1"].oid: b"one"}
+
+
 def test_a_lost_mirror_is_cloned_again(open_repo: OpenRepo, tmp_path: Path) -> None:
     heads = open_repo(mirror="mirror").fetch()
     shutil.rmtree(tmp_path / "mirror")
