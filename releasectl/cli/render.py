@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
@@ -24,11 +25,14 @@ STATE_STYLE: Mapping[str, str] = {
 }
 CONDITION_STYLE = {"Ready": "green", "Reconciling": "yellow", "Stalled": "bold red"}
 BAR_CELLS = 20
+WIDTH_ELSEWHERE = 160
+"""Columns where the output is no terminal: a file or a pipe has no width of its own."""
 
 
 def console() -> Console:
     """Standard output; colours only on a terminal and unless NO_COLOR says no."""
-    return Console(highlight=False, soft_wrap=False)
+    width = None if sys.stdout.isatty() else WIDTH_ELSEWHERE
+    return Console(highlight=False, soft_wrap=False, width=width)
 
 
 def status_table(report: StatusReport) -> RenderableType:

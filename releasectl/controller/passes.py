@@ -32,6 +32,7 @@ from releasectl.decide.inputs import Desired, Input
 from releasectl.domain.decision import Action, Decision, EffectiveState, Quarantine
 from releasectl.domain.observation import Observation
 from releasectl.domain.reasons import Reason
+from releasectl.domain.release import Variant
 from releasectl.errors import Conflict, Denied, Unavailable
 from releasectl.evaluate.evaluation import Evaluation
 from releasectl.plan import health, variants_in_question
@@ -92,6 +93,7 @@ class Controller:
         self._clock = clock
         self._with_trailers = with_trailers
         self._last_good: dict[str, Desired] = {}
+        self._in_question: dict[str, tuple[Desired, EffectiveState | None, frozenset[str], Mapping[str, Variant]]] = {}
 
     @property
     def sites(self) -> Sites:
@@ -107,7 +109,7 @@ class Controller:
         await self._prepare(view)
         collected = await self._collect(view, now)
         report = await self._decide_and_record(now, collected)
-        await self._converge(report.git)
+        await self._converge(report)
         return report
 
     # --- gather -----------------------------------------------------------------------------------------
@@ -241,13 +243,23 @@ class Controller:
         seen = Observation(
             served=served.shares if served else None,
             served_epoch=served.epoch if served else None,
-            served_since=self._book.served_since(state, served=here, now=now) if state else None,
-            health=health(release, variants_in_question(desired, state, held), view.statuses),
+            served_since=self._book.served_since(state, served=here, now=now) if state and state.progress else None,
+            health=health(release, self._asked(desired, state, held), view.statuses),
         )
         if state is None or state.progress is None:
             return seen, Evaluation()
         readings, outage, evaluation = self._book.look(desired, state, collected.get(site, Collected()), now)
         return seen.model_copy(update={"readings": readings, "unreadable_seconds": outage}), evaluation
+
+    def _asked(
+        self, desired: Desired, state: EffectiveState | None, held: Mapping[str, Quarantine]
+    ) -> Mapping[str, Variant]:
+        """Variants in question; worked out anew only when what they follow from has changed."""
+        known = self._in_question.get(desired.release.name)
+        if known is None or known[0] is not desired or known[1] is not state or known[2] != held.keys():
+            variants = variants_in_question(desired, state, held)
+            self._in_question[desired.release.name] = known = (desired, state, frozenset(held), variants)
+        return known[3]
 
     def _why_invalid(self, release: str, view: GitView, state: EffectiveState | None) -> str:
         error = view.desired.invalid.get(release)
@@ -316,10 +328,11 @@ class Controller:
             log_decision(entry.decision)
         return tuple(entries)
 
-    async def _converge(self, view: GitView) -> None:
-        states = self._states(view)
+    async def _converge(self, report: Report) -> None:
+        states = self._states(report.git)
         await self._sites.route(states)
-        await self._sites.run_workloads(self._desired(view), states, _held(states))
+        if report.recorded:
+            await self._sites.run_workloads(self._desired(report.git), states, _held(states))
 
     def _report(
         self,

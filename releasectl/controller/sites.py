@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
@@ -20,6 +21,14 @@ from releasectl.ports import EvidenceStore, RouteTable, Workload
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True)
+class _Needs:
+    desired: Desired | None
+    state: EffectiveState | None
+    held: frozenset[str]
+    workloads: tuple[Workload, ...]
+
+
 class Sites:
     """One Site for each environment that a release uses, made when it is first needed and then kept."""
 
@@ -30,6 +39,7 @@ class Sites:
         self._collectors: dict[str, Collector] = {}
         self._started: set[str] = set()
         self._entries: dict[str, str] = {}
+        self._needs: dict[tuple[str, str], _Needs] = {}
         self.views: dict[str, SiteView] = {}
 
     @property
@@ -70,7 +80,7 @@ class Sites:
         for name, site in self._sites.items():
             needed: list[Workload] = []
             for release in sorted({*desired, *states}):
-                needed += _workloads_of(site, release, desired.get(release), states.get(release), held)
+                needed += self._needed(site, release, desired.get(release), states.get(release), held)
             await self._quietly(name, "workloads", site.runner.ensure(needed))
 
     async def route(self, states: Mapping[str, EffectiveState]) -> bool:
@@ -84,6 +94,17 @@ class Sites:
                     tables[release] = table
             answered &= await self._quietly(name, "router", site.router.apply(tables))
         return answered
+
+    def _needed(
+        self, site: Site, release: str, desired: Desired | None, state: EffectiveState | None, held: Collection[str]
+    ) -> Sequence[Workload]:
+        """What must run for a release; worked out anew only when what it follows from has changed."""
+        key = (site.environment.name, release)
+        known = self._needs.get(key)
+        if known is None or known.desired is not desired or known.state is not state or known.held != held:
+            found = _workloads_of(site, release, desired, state, held)
+            self._needs[key] = known = _Needs(desired, state, frozenset(held), tuple(found))
+        return known.workloads
 
     async def _view(self, name: str, site: Site) -> SiteView:
         try:

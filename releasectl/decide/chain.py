@@ -163,4 +163,7 @@ def _answer(given: Input) -> Decision | None:
 
 
 def _proof(given: Input) -> str:
-    return "; ".join(f"{row.metric}: {row.summary}" for row in given.evaluation.evidence)
+    """What was gained, and what was ruled out."""
+    gains = [f"{row.metric} {row.summary}" for row in given.evaluation.evidence if row.role == "objective"]
+    safe = [row.metric for row in given.evaluation.evidence if row.role == "guardrail"]
+    return "; ".join([*gains, f"harm beyond the margin is ruled out for {', '.join(safe)}"])

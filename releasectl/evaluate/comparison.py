@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any, Literal, NamedTuple
 
 from releasectl import stats
@@ -24,8 +25,6 @@ EXACT_PART = 0.5
 """Weight of the exact e-process in the mean; fixed in advance, so the mean is an e-process too."""
 TUNED_RATE = 0.1
 TUNED_TICKS = 10
-STARTS = stats.spread_starts(300, every=10, first=0.5, tail=0.2)
-"""Harm may begin at any tick: half of the weight at once, the rest spread over later starts."""
 
 State = Mapping[str, Any]
 
@@ -43,6 +42,13 @@ class Reading(NamedTuple):
     peak: float
     safe_peak: float
     limit_lower: float | None
+
+
+@cache
+def _starts() -> stats.Starts:
+    """Harm may begin at any tick: half of the weight at once, the rest spread over later starts."""
+    # Not a constant: reading a status imports this module and must not load scipy.
+    return stats.spread_starts(300, every=10, first=0.5, tail=0.2)
 
 
 @dataclass(frozen=True)
@@ -135,11 +141,11 @@ class Comparison:
     @property
     def _exact(self) -> stats.TwoByTwo:
         if self.margin.points is not None:
-            return stats.TwoByTwo(starts=STARTS, margin=self.margin.points / 100, margin_kind="absolute")
+            return stats.TwoByTwo(starts=_starts(), margin=self.margin.points / 100, margin_kind="absolute")
         relative = (self.margin.percent or 0.0) / 100
         if self.direction == "lower":
-            return stats.TwoByTwo(effects=stats.RISES, starts=STARTS, margin=relative, worse="higher")
-        return stats.TwoByTwo(starts=STARTS, margin=min(relative, 1.0))
+            return stats.TwoByTwo(effects=stats.RISES, starts=_starts(), margin=relative, worse="higher")
+        return stats.TwoByTwo(starts=_starts(), margin=min(relative, 1.0))
 
     @property
     def _stratified(self) -> stats.StratifiedProportion:

@@ -110,6 +110,8 @@ class Users:
 
     def _requests(self, table: RouteTable, seconds: float) -> list[Increment]:
         total = round(self.requests_per_second * seconds)
+        if not total:
+            return []
         names = list(table.shares.shares)
         split = self._rng.multinomial(total, [table.shares.share(name) / 10_000 for name in names])
         found = []
