@@ -3,6 +3,8 @@
 Shares are weights out of 10,000. A request's variant is chosen once, by the entry's route: at random, or by
 the hash of a header or cookie. Stable takes the front of the range, so a candidate that grows takes units
 from stable; of several candidates those before it in the order of names move along and exchange units.
+Envoy draws one number for a request's variant and for whether it is mirrored, and both count from the front:
+copies are taken from stable's requests first, so few are of a request that the candidate answered anyway.
 Nothing is retried: a second attempt would hide the errors of a variant and count its requests twice.
 """
 

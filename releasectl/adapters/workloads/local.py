@@ -49,7 +49,8 @@ class LocalWorkloads:
         self._last: tuple[Workload, ...] | None = None
         self._surplus_since: dict[str, float] = {}
         self._probes: dict[WorkloadKey | str, asyncio.Task[None]] = {}
-        self._client = httpx.AsyncClient(trust_env=False)
+        # A connection kept open would occupy a server that serves one connection at a time.
+        self._client = httpx.AsyncClient(trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
 
     async def ensure(self, workloads: Sequence[Workload]) -> None:
         """Make exactly these run. Returns without waiting for them to be ready."""
@@ -148,11 +149,19 @@ class LocalWorkloads:
         return units[name] if units[name].ready else next(others, units[name])
 
     async def _probe(self, units: Mapping[str, Supervised]) -> None:
-        self._probes = {of: task for of, task in self._probes.items() if not task.done()}
+        self._collect()
         for of, question in self._due(units):
             self._probes[of] = asyncio.create_task(question)
         if self._probes:
             await asyncio.wait(self._probes.values(), timeout=_PROBES_SECONDS)
+            self._collect()
+
+    def _collect(self) -> None:
+        """Drop the probes that are over. One that raised is a fault of ours and is not hidden."""
+        for of, task in list(self._probes.items()):
+            if task.done():
+                del self._probes[of]
+                task.result()
 
     def _due(self, units: Mapping[str, Supervised]) -> Iterator[tuple[WorkloadKey | str, Coroutine[None, None, None]]]:
         now = time.monotonic()

@@ -15,7 +15,7 @@ async def probe_http(client: httpx.AsyncClient, address: Address, path: str, *, 
         answer = await client.get(f"http://{address.host}:{address.port}{path}", timeout=within)
     except httpx.TimeoutException:
         return f"no answer on {path} within {within:g} s"
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         return f"no answer on {path}: {str(error) or type(error).__name__}"
     return "" if answer.is_success else f"{path} answers {answer.status_code}"
 

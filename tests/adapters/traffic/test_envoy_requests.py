@@ -191,6 +191,22 @@ async def test_a_mirror_copies_its_part_of_the_requests(
     await until(lambda: len(cand.seen), lambda count: 13 <= count <= 87, within=3)
 
 
+async def test_copies_are_taken_from_stables_requests_first(
+    router: EnvoyRouter, stable: Backend, cand: Backend, client: httpx.AsyncClient
+) -> None:
+    at = {"stable": stable.address, "cand": cand.address}
+    shares = {"stable": 6_000, "cand": 4_000}
+    await router.apply({"desk": a_table(at=at, shares=shares, mirrors={"cand": 5_000})})
+    for number in range(60):
+        await client.get(f"{router.entry_url('desk')}", headers={"x-request-id": str(number)})
+    answered = {seen.headers["x-request-id"] for seen in stable.seen}
+
+    def copied() -> set[str]:
+        return {seen.headers["x-request-id"] for seen in cand.seen if "x-releasectl-mirror" in seen.headers}
+
+    assert await until(copied) <= answered
+
+
 async def test_statistics_bear_our_names_and_bucket_edges(
     router: EnvoyRouter, stable: Backend, client: httpx.AsyncClient
 ) -> None:
