@@ -105,8 +105,15 @@ class Betting:
             kept = np.logical_and.accumulate(kept, axis=-1) & (state.kept > 0)[..., None]
         low, high = _ends(kept, m)
         seen = state.seen + x.shape[-1]
-        ends = [a[..., -1] for a in (total, spread, up, down)]
-        return BettingState(seen, *ends, floats(kept[..., -1])), low, high
+        after = BettingState(
+            seen=seen,
+            total=total[..., -1],
+            spread=spread[..., -1],
+            up=up[..., -1],
+            down=down[..., -1],
+            kept=floats(kept[..., -1]),
+        )
+        return after, low, high
 
 
 def betting_cs(

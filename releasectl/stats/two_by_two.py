@@ -24,6 +24,7 @@ from releasectl.stats.starts import AT_FIRST, Starts
 from releasectl.stats.trials import Trials
 
 DROPS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
+_LEAST, _MOST = 1e-300, 1.0 - 2.0**-53  # rates that stay off 0 and 1
 RISES = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 9.0, 19.0)
 
 
@@ -108,18 +109,18 @@ class TwoByTwo:
             edge, inside = np.maximum(th_b - self.margin, 0.0), th_b > self.margin
             th_c = edge * (1.0 - d)
             p_b = project_on_difference(th_b, th_c, n_b, n_c, self.margin)
-            p_c = p_b - self.margin
+            p_c = np.maximum(p_b - self.margin, _LEAST)
             rates = x_b * log(th_b / p_b) + special.xlogy(x_c, th_c / p_c)
         else:
             ratio = 1.0 - self.margin if self.worse == "lower" else 1.0 + self.margin
             edge, inside = np.minimum(ratio * th_b, 1.0), ratio * th_b < 1.0
             th_c = edge * (1.0 - d) if self.worse == "lower" else np.minimum(edge * (1.0 + d), 0.5 * (1.0 + edge))
             p_b = project_on_ratio(th_b, th_c, n_b, n_c, ratio)
-            p_c = p_b if ratio == 1.0 else ratio * p_b
+            p_c = p_b if ratio == 1.0 else np.minimum(ratio * p_b, _MOST)
             # th_c / p_c = (th_b / p_b) (1 - d): one logarithm serves both arms.
             lift = log(1.0 - d) if self.worse == "lower" else log(th_c / (ratio * th_b))
             rates = (x_b + x_c) * log(th_b / p_b) + x_c * lift
-        misses = (n_b - x_b) * log((1.0 - th_b) / (1.0 - p_b)) + (n_c - x_c) * log((1.0 - th_c) / (1.0 - p_c))
+        misses = (n_b - x_b) * log((1.0 - th_b) / (1.0 - p_b)) + special.xlogy(n_c - x_c, (1.0 - th_c) / (1.0 - p_c))
         possible = (before_n[..., None] > 0) & (n_b > 0) & (n_c > 0) & inside
         return np.where(possible, rates + misses, 0.0)
 
