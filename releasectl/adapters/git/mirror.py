@@ -48,8 +48,12 @@ class Mirror:
         if self._depth:
             yield
             return
-        self.directory.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(self.directory.with_name(self.directory.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        lock = self.directory.with_name(self.directory.name + ".lock")
+        try:
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as fault:
+            raise Denied(f"{lock} cannot be made: {fault.strerror}", hint="name another folder") from fault
         try:
             self._wait_for(handle)
             self._runner.lock, self._depth = handle, 1
@@ -74,6 +78,10 @@ class Mirror:
                         hint="give each controller its own state folder",
                     ) from None
                 time.sleep(_TURN_SECONDS)
+
+    def is_there(self) -> bool:
+        """Whether the folder is one of ours; somebody may have deleted it meanwhile."""
+        return (self.directory / _MARKER).exists()
 
     def ensure(self) -> None:
         """Make it, or take over what is there: other contents refused, another remote's emptied, stale locks gone."""
@@ -104,9 +112,15 @@ class Mirror:
 
     def remember(self, seen: Mapping[str, str]) -> None:
         """Write down the heads now seen."""
+        text = json.dumps({"format": _FORMAT, "url": self._runner.remote.url, "seen": dict(seen)})
         scratch = self.directory / f"{_MARKER}.new"
-        scratch.write_text(json.dumps({"format": _FORMAT, "url": self._runner.remote.url, "seen": dict(seen)}))
-        scratch.replace(self.directory / _MARKER)
+        try:
+            scratch.write_text(text)
+            scratch.replace(self.directory / _MARKER)
+        except OSError as fault:
+            raise Unavailable(
+                f"{self.directory} cannot be written: {fault.strerror}", hint="is the disk full?"
+            ) from fault
 
     def _marker(self) -> dict[str, Any] | None:
         try:
@@ -118,12 +132,12 @@ class Mirror:
         return read if isinstance(read, dict) else {}
 
     def _make(self, seen: Mapping[str, str]) -> None:
-        if self.directory.exists():
-            aside = self.directory.with_name(f"{self.directory.name}.discarded")
-            shutil.rmtree(aside, ignore_errors=True)
-            self.directory.rename(aside)
-            shutil.rmtree(aside, ignore_errors=True)
+        aside = self.directory.with_name(f"{self.directory.name}.discarded")
         try:
+            shutil.rmtree(aside, ignore_errors=True)
+            with suppress(FileNotFoundError):
+                self.directory.rename(aside)
+            shutil.rmtree(aside, ignore_errors=True)
             self.directory.mkdir(parents=True)
             # The marker first: a crash after it leaves a folder that is known to be ours.
             self.remember(seen)

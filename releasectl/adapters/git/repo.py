@@ -155,7 +155,9 @@ class GitRepo:
     @contextmanager
     def _held(self) -> Iterator[None]:
         with self._turn, self._mirror.held():
-            if not self._is_open:
+            if not self._is_open or not self._mirror.is_there():
+                self._objects.close()
+                self._is_open = False
                 self._mirror.ensure()
             yield
 
@@ -217,8 +219,7 @@ class GitRepo:
 
     def _push(self, base: Heads, manifests: Sequence[Commit], ledger: Sequence[Commit]) -> Heads:
         chains = (Chain(base.manifests, manifests, shared=True), Chain(base.ledger, ledger))
-        at = self._now()
-        tips = build(self._runner, self._objects, chains, self._identity, at)
+        tips = build(self._runner, self._objects, chains, self._identity, self._now())
         moves = [
             transport.Move(branch, chain.base, tip)
             for branch, chain, tip in zip((self.branch, self.ledger), chains, tips, strict=True)

@@ -92,6 +92,20 @@ def test_a_lost_mirror_is_cloned_again(open_repo: OpenRepo, tmp_path: Path) -> N
     assert open_repo(mirror="mirror").fetch() == heads
 
 
+def test_a_mirror_deleted_under_a_running_controller_is_cloned_again(repo: GitRepo, host: Host, tmp_path: Path) -> None:
+    heads = repo.push(repo.fetch(), ledger=[Commit("Decide", {"1": b"1"})])
+    shutil.rmtree(tmp_path / "mirror-0")
+    assert repo.fetch() == heads
+    assert set(repo.tree(heads.manifests)) == {"releases/desk.yaml", "policies/careful.yaml"}
+    assert repo.push(heads, ledger=[Commit("Decide", {"2": b"2"})]).ledger == host.head(LEDGER)
+
+
+def test_a_place_that_cannot_be_used_is_denied(open_repo: OpenRepo, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(Denied, match="cannot be made"):
+        open_repo(mirror="file/mirror").fetch()
+
+
 def test_lock_files_of_a_killed_git_are_taken_away(open_repo: OpenRepo, host: Host, tmp_path: Path) -> None:
     open_repo(mirror="mirror").fetch()
     for name in ("packed-refs.lock", "HEAD.lock", "refs/remotes/origin/main.lock"):
