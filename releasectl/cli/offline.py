@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
+from releasectl.cli.folder import catalog_of
 from releasectl.decide.chain import decide
 from releasectl.decide.inputs import Desired, Input
 from releasectl.domain.base import Model
@@ -15,8 +16,6 @@ from releasectl.domain.decision import Decision, EffectiveState
 from releasectl.domain.observation import Observation
 from releasectl.errors import ManifestError, Problem, UsageError
 from releasectl.evaluate.evaluation import Evaluation, evaluate
-from releasectl.manifests.catalog import Catalog
-from releasectl.manifests.kinds import is_yaml
 
 M = TypeVar("M", bound=Model)
 
@@ -28,7 +27,7 @@ def decide_from_files(
     at = _time(now)
     state = _read(EffectiveState, state_file) if state_file else None
     observed = _read(Observation, evidence_file) if evidence_file else Observation()
-    catalog = Catalog.build(_files(folder))
+    catalog = catalog_of(folder)
     if release not in catalog.releases:
         names = ", ".join(catalog.releases[:10]) or "none"
         raise UsageError(f"no release {release!r} below {folder}", hint=f"there are: {names}")
@@ -66,15 +65,6 @@ def _evaluation(desired: Desired, state: EffectiveState | None, observed: Observ
         observed=observed,
         epoch=state.epoch,
     )
-
-
-def _files(folder: Path) -> dict[str, bytes]:
-    found = {}
-    for path in sorted(folder.rglob("*")):
-        inside = path.relative_to(folder)
-        if ".git" not in inside.parts and is_yaml(inside.as_posix()) and path.is_file() and not path.is_symlink():
-            found[inside.as_posix()] = path.read_bytes()
-    return found
 
 
 def _read(model: type[M], path: Path) -> M:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from releasectl.controller.record import Entry
 from releasectl.domain.decision import Action, Decision
 from releasectl.errors import ManifestError
-from releasectl.manifests.edit import drop, promote
+from releasectl.manifests.edit import apply
 
 if TYPE_CHECKING:
     from releasectl.controller.gitview import GitWatcher
@@ -49,9 +49,7 @@ class EditedManifests:
         if before is None or decision.edit is None:
             return None
         try:
-            if decision.edit.promote:
-                return promote(before, decision.release, decision.edit.promote)
-            return drop(before, decision.release, decision.edit.drop)
+            return apply(before, decision.release, decision.edit, file=_path(decision))
         except ManifestError:
             return None
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from releasectl.controller.collect import Collected
 from releasectl.decide.inputs import Desired
@@ -21,6 +21,7 @@ from releasectl.ports import EvidenceStore
 
 _OUTAGE = "outage"
 _SERVED = "served"
+_NOTE_EVERY = timedelta(seconds=5)
 
 
 @dataclass
@@ -41,6 +42,8 @@ class EvidenceBook:
     def __init__(self, store: EvidenceStore) -> None:
         self._store = store
         self._pages: dict[str, _Page] = {}
+        self._served: dict[str, tuple[int, datetime]] = {}
+        self._noted_at: dict[str, datetime] = {}
 
     def look(
         self, desired: Desired, state: EffectiveState, collected: Collected, now: datetime
@@ -64,14 +67,23 @@ class EvidenceBook:
         return readings, page.outage_seconds, evaluation
 
     def served_since(self, state: EffectiveState, *, served: bool, now: datetime) -> datetime | None:
-        """Since when the state's shares have been seen to be served; None if they are not served now."""
+        """Since when the state's shares have been seen to be served; None if they are not served now.
+
+        What is kept over a restart is how long that was, not since when: a wall clock that was set anew while
+        no controller ran must not end a step early.
+        """
         if not served:
             return None
-        noted = self._store.noted(state.release, _SERVED)
-        if noted and noted["epoch"] == state.epoch:
-            return datetime.fromisoformat(noted["since"])
-        self._store.note(state.release, _SERVED, {"epoch": state.epoch, "since": now.isoformat()})
-        return now
+        known = self._served.get(state.release)
+        if known is None or known[0] != state.epoch:
+            noted = self._store.noted(state.release, _SERVED)
+            before = noted["seconds"] if noted and noted["epoch"] == state.epoch else 0.0
+            self._served[state.release] = known = (state.epoch, now - timedelta(seconds=before))
+        seconds = (now - known[1]).total_seconds()
+        if now - self._noted_at.get(state.release, known[1]) >= _NOTE_EVERY:
+            self._noted_at[state.release] = now
+            self._store.note(state.release, _SERVED, {"epoch": state.epoch, "seconds": seconds})
+        return known[1]
 
     def settle(self, release: str) -> None:
         """A decision about the release is recorded: what led to it is in git now."""

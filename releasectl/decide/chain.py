@@ -133,7 +133,7 @@ def _quarantined(given: Input, candidate: str) -> Finding | None:
             return Finding(
                 Reason.QUARANTINED,
                 f"{component} {version.name} has the artifact that was rolled back as {held.version} "
-                f"({held.reason}, decision {held.decision}); `releasectl lift {release.name}` allows it again",
+                f"({held.reason}, decision {held.decision}); `releasectl lift {held.release}` allows it again",
                 candidate=candidate,
             )
     return None

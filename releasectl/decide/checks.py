@@ -90,7 +90,8 @@ def guardrails_breached_together(given: Input) -> Finding | None:
         rows = [row for row in _rows(given, "guardrail") if row.candidate == candidate]
         worst = jointly_harmful(rows, desired_of(given).policy.spec)
         if worst:
-            message = f"the guardrails prove harm together, {worst.metric} most of all: {worst.summary}"
+            numbers = worst.summary.partition(": ")[0]
+            message = f"the guardrails prove harm beyond their margins together, {worst.metric} most of all: {numbers}"
             return Finding(Reason.GUARDRAIL_BREACHED, message, candidate=candidate)
     return None
 

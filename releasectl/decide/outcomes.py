@@ -123,7 +123,7 @@ def promote(given: Input, candidate: str, finding: Finding) -> Decision:
         Action.PROMOTE,
         Finding(finding.reason, finding.message, candidate=candidate, request=finding.request),
         after,
-        edit=Edit(promote=candidate),
+        edit=Edit(promote=candidate, drop=tuple(c.name for c in release.spec.candidates if c.name != candidate)),
     )
 
 
@@ -326,6 +326,7 @@ def _quarantine(given: Input, names: tuple[str, ...], reason: Reason, decision: 
             before = state.stable.versions.get(component)
             if before is None or before.identity != version.identity:
                 held[version.identity] = Quarantine(
+                    release=release.name,
                     identity=version.identity,
                     component=component,
                     version=version.name,

@@ -63,6 +63,7 @@ class Action(StrEnum):
 class Quarantine(Model):
     """An artifact that was rolled back: refused under any name until a person lifts it."""
 
+    release: Name
     identity: str
     component: Name
     version: str
