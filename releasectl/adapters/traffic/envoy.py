@@ -62,6 +62,7 @@ class EnvoyRouter:
         self._routes = {name: routes_file(files.routes(name)) for name in (ENTRY, INNER)}
         self._tables: Mapping[str, RouteTable] = {}
         self._wanted: dict[str, Resource] | None = None
+        self._made: dict[str, tuple[RouteTable, dict[str, Resource]]] = {}
         self._unused_since: dict[str, float] = {}
         self._seen: tuple[str, Mapping[str, Served]] = ("", {})
         self._turn = asyncio.Lock()
@@ -152,7 +153,7 @@ class EnvoyRouter:
         for table in given:
             if reason := unroutable(table):
                 log.warning("route.refused", release=table.release, reason=reason)
-        wanted = await asyncio.to_thread(clusters, given)
+        wanted = await asyncio.to_thread(self._clusters_of, given)
         present = {cluster["name"]: cluster for cluster in self._clusters.resources}
         await self._put(CLUSTERS, self._clusters, _by_name(present | wanted))
         await self._admin.await_warm(within=_WARM_SECONDS)
@@ -162,6 +163,15 @@ class EnvoyRouter:
         self._wanted = wanted
         now = time.monotonic()
         self._unused_since = {name: self._unused_since.get(name, now) for name in present if name not in wanted}
+
+    def _clusters_of(self, tables: Sequence[RouteTable]) -> dict[str, Resource]:
+        """Clusters of all tables, made anew only for tables that have changed."""
+        made = {}
+        for table in tables:
+            known = self._made.get(table.release)
+            made[table.release] = known if known and known[0] == table else (table, clusters([table]))
+        self._made = made
+        return {name: cluster for _, own in made.values() for name, cluster in own.items()}
 
     async def _sweep(self) -> None:
         """Take away clusters that have been without a route for the grace time."""

@@ -98,7 +98,8 @@ class EnvoyProcess:
         for name in ("admin", "inner", "entry"):
             taken = frozenset(chosen.values())
             chosen[name] = chosen.get(name) or getattr(known, name) or processes.free_port(taken=taken)
-        self._write_state(known.model_copy(update=chosen))
+        if (state := known.model_copy(update=chosen)) != known:
+            self._write_state(state)
         return Ports(**chosen)
 
     def _find(self) -> Running | None:

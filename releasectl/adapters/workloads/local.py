@@ -64,7 +64,9 @@ class LocalWorkloads:
         units = self._known()
         self._step(units)
         await self._probe(units)
-        supervised = {key: self._speaker(units, key, name).status() for key, name in self._wanted.items()}
+        # Before anything was asked for, what an earlier controller left is told of: routes lead there.
+        told = {unit.key: unit.name for unit in units.values()} if self._last is None else self._wanted
+        supervised = {key: self._speaker(units, key, name).status() for key, name in told.items()}
         return supervised | {key: remote.status() for key, remote in self._remotes.items()}
 
     async def stop_all(self) -> None:
@@ -125,9 +127,10 @@ class LocalWorkloads:
 
     def _step(self, units: dict[str, Supervised]) -> None:
         now = time.monotonic()
+        wanted = set(self._wanted.values())
         for name in list(units):
             unit = units[name]
-            if name in self._wanted.values() or self._stands_in(units, unit):
+            if self._last is None or name in wanted or self._stands_in(units, unit):
                 unit.wanted = True
                 self._surplus_since.pop(name, None)
             elif now - self._surplus_since.setdefault(name, now) >= self._drain or not unit.ready:

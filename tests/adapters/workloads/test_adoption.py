@@ -80,6 +80,19 @@ async def test_one_started_just_before_the_crash_is_found_without_its_pid(tmp_pa
             assert left("workload", directory) == [before.pid]
 
 
+async def test_looking_before_asking_tells_of_what_runs_and_ends_nothing(tmp_path: Path) -> None:
+    directory = tmp_path / "workloads"
+    async with a_runner(directory) as first:
+        await first.ensure([a_workload()])
+        before = await _ready(first)
+        async with a_runner(directory) as second:
+            status = (await second.observe())[a_workload().key]
+            assert (status.pid, status.address) == (before.pid, before.address)
+            assert (await _ready(second)).pid == before.pid
+            await second.ensure([a_workload()])
+            assert (await _ready(second)).pid == before.pid
+
+
 async def test_what_nobody_wants_any_more_is_ended_by_the_next_controller(tmp_path: Path) -> None:
     directory = tmp_path / "workloads"
     async with a_runner(directory) as first:
