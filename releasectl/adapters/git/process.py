@@ -29,6 +29,7 @@ from releasectl.errors import Denied, Unavailable
 OUTPUT_CAP = 256 << 20
 _TALK_CAP = 64 << 10
 _GRACE_SECONDS = 2.0
+_POLL_SECONDS = 0.01
 
 _CONFIG: tuple[tuple[str, str], ...] = (
     ("core.hooksPath", os.devnull),
@@ -165,15 +166,22 @@ def end(process: Popen[bytes]) -> None:
     if process.poll() is not None:
         return
     # SIGTERM first: git then takes its lock files away, also those of a receiving git on the same machine.
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        with contextlib.suppress(TimeoutExpired):
-            process.wait(_GRACE_SECONDS)
-            break
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+    _signal(process, signal.SIGTERM)
+    deadline = time.monotonic() + _GRACE_SECONDS
+    while time.monotonic() < deadline and _signal(process, 0):
+        process.poll()
+        time.sleep(_POLL_SECONDS)
+    _signal(process, signal.SIGKILL)
     process.wait()
+
+
+def _signal(process: Popen[bytes], number: int) -> bool:
+    """Signal all that it started; says whether any of it is left."""
+    try:
+        os.killpg(process.pid, number)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def pipes(process: Popen[bytes]) -> tuple[IO[bytes], IO[bytes], IO[bytes]]:
