@@ -8,7 +8,8 @@ The middle (evaluate, decide, plan) is pure: it takes the time and every number 
 inputs give equal decisions on any machine. Effects live in ``adapters`` and their order in ``controller``.
 Layers, upper may import lower (checked by import-linter)::
 
-    cli > api > controller | adapters > plan > decide > strategies > evaluate > manifests | stats > ports > domain > errors
+    cli > api > controller | adapters > plan > decide > strategies > evaluate
+        > manifests | stats > ports > domain > errors
 """
 
 __version__ = "0.1.0"

@@ -8,9 +8,7 @@ from dataclasses import dataclass, field
 from releasectl.decide.inputs import Desired
 from releasectl.errors import ManifestError
 from releasectl.manifests.catalog import Catalog, Resolved
-from releasectl.manifests.kinds import is_yaml
-from releasectl.manifests.load import FileResult, load_file, refuse_entry
-from releasectl.manifests.yaml import MAX_BYTES
+from releasectl.manifests.load import FileResult, load_file, refuse_entry, should_read
 from releasectl.ports import EntryKind, ReleaseRepo, TreeEntry
 
 
@@ -59,7 +57,7 @@ class DesiredReader:
                 results[path] = known
             elif refused := refuse_entry(path, what=entry.kind.value, size=entry.size):
                 results[path] = refused
-            elif entry.kind is EntryKind.FILE and is_yaml(path) and entry.size <= MAX_BYTES:
+            elif entry.kind is EntryKind.FILE and should_read(path, size=entry.size):
                 new[path] = entry
         contents = self._repo.read({entry.oid for entry in new.values()})
         for path, entry in new.items():

@@ -10,7 +10,6 @@ from pydantic import Field, model_validator
 from releasectl.domain.base import Duration, Model, Name, parse_duration
 from releasectl.domain.release import ApiVersion, Metadata
 
-
 HISTOGRAM_BUCKETS_MS = (0.5, 1, 5, 10, 25, 50, 100, 250, 300, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000)
 """Upper edges of the router's latency histogram: counts over any other latency would be a guess."""
 
