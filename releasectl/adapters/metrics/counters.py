@@ -8,7 +8,7 @@ the time and value of the last sample, and only later samples count.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 ROUNDING = 1e-9
@@ -62,21 +62,50 @@ def grown(before: int, now: int) -> int:
     return now - before if now >= before else now
 
 
-def advance(mark: Mark | None, samples: Iterable[Sample], *, born: bool = False, until: float = math.inf) -> Advance:
+class Restart(NamedTuple):
+    """A process began anew after one time and not after another: the samples between which a counter of it fell."""
+
+    after: float
+    by: float
+
+
+def advance(
+    mark: Mark | None,
+    samples: Iterable[Sample],
+    *,
+    born: bool = False,
+    until: float = math.inf,
+    restarts: Sequence[Restart] = (),
+) -> Advance:
     """Count the samples after ``mark`` and not after ``until``.
 
     Samples may come in any order and more than once; those at or before the mark were counted and are passed
     over. Without a mark the first sample sets it and counts nothing, unless the series was ``born`` while it was
-    being watched: then it has grown from 0. InvalidCount leaves nothing counted.
+    being watched: then it has grown from 0. Across one of its process's ``restarts`` it has grown from 0 too, even
+    to more than it was. InvalidCount leaves nothing counted.
     """
     total = 0
-    for sample in sorted(samples, key=lambda sample: sample.at):
-        if sample.value is None or sample.at > until or (mark is not None and sample.at <= mark.at):
+    after = -math.inf if mark is None else mark.at
+    for at, raw in sorted([(at, raw) for at, raw in samples if raw is not None and after < at <= until]):
+        value = whole(raw)
+        if mark is None:
+            total += value if born else 0
+        elif at == mark.at:
             continue
-        value = whole(sample.value)
-        if mark is not None:
-            total += grown(mark.value, value)
-        elif born:
+        elif any(mark.at <= restart.after and restart.by <= at for restart in restarts):
             total += value
-        mark = Mark(sample.at, value)
+        else:
+            total += grown(mark.value, value)
+        mark = Mark(at, value)
     return Advance(total, mark)
+
+
+def falls(mark: Mark | None, samples: Iterable[Sample]) -> Iterator[Restart]:
+    """Where the values after ``mark`` fall, in order; values that cannot be counted are passed over."""
+    last: tuple[float, float] | None = mark
+    for at, raw in sorted([(at, raw) for at, raw in samples if raw is not None and math.isfinite(raw)]):
+        if last is not None and at <= last[0]:
+            continue
+        if last is not None and raw < last[1]:
+            yield Restart(last[0], at)
+        last = (at, raw)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import httpx
 
 from releasectl.adapters.metrics.envoy_cursor import Cursor, Seen, added, from_json, moved, see
 from releasectl.adapters.metrics.envoy_process import IDENTITY_PATH, Life, identity
-from releasectl.adapters.metrics.envoy_totals import Totals, read_scrape
+from releasectl.adapters.metrics.envoy_totals import Totals, limit_ms, read_scrape
 from releasectl.adapters.traffic.envoy_names import parse_cluster
 from releasectl.domain.metric import EnvoyQuery, Metric
 from releasectl.domain.observation import Counts, ReadState
@@ -61,7 +61,7 @@ class EnvoySource:
         if not asked:
             return {}
         try:
-            scrape = read_scrape((await self._get(_scrape_path(asked.values()))).text)
+            scrape = read_scrape((await self._get(_scrape_path(asked.values()))).text, asked.values())
             seen = {name: see(scrape, query) for name, query in asked.items()}
             before = {name: from_json(cursors.get(name), query) for name, query in asked.items()}
             life = await self._life(Life(now.timestamp(), scrape.uptime, None), before, seen)
@@ -120,6 +120,6 @@ def _scrape_path(queries: Iterable[EnvoyQuery]) -> str:
 
 
 def _no_such_edge(query: EnvoyQuery, seen: Seen) -> str:
-    wanted = query.over / timedelta(milliseconds=1) if query.over is not None else 0
+    wanted = limit_ms(query.over) if query.over is not None else 0
     edges = ", ".join(f"{edge:g}" for edge in seen.edges)
     return f"{wanted:g} ms is no edge of Envoy's latency histogram; its edges are {edges}"

@@ -63,7 +63,8 @@ def see(scrape: Scrape, query: EnvoyQuery) -> Seen:
         except InvalidCount as error:
             invalid[name] = str(error)
         except KeyError:
-            edges = tuple(sorted(tally.within))
+            edges = scrape.edges()
+            break
     # Arms are compared with each other: where one of a release cannot be counted, none of it is.
     unwell = {_release(name) for name in invalid}
     return Seen({name: total for name, total in clusters.items() if _release(name) not in unwell}, invalid, edges)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import NamedTuple
@@ -17,8 +18,8 @@ TIME_BUCKET = "envoy_cluster_upstream_rq_time_bucket"
 TIME_COUNT = "envoy_cluster_upstream_rq_time_count"
 UPTIME = "envoy_server_uptime"
 
-_NAMES = frozenset({ANSWERS, TIMEOUTS, TIME_BUCKET, TIME_COUNT, UPTIME})
 _CLUSTER = "envoy_cluster_name"
+_EDGE = re.compile(rf'^{TIME_BUCKET}\{{.*\ble="([0-9.]+)"', re.MULTILINE)
 
 
 class Totals(NamedTuple):
@@ -48,15 +49,25 @@ class Scrape:
 
     clusters: Mapping[str, Tally]
     uptime: float | None
+    text: str
+
+    def edges(self) -> tuple[float, ...]:
+        """Every edge of the latency histogram, in milliseconds."""
+        return tuple(sorted({float(edge) for edge in _EDGE.findall(self.text)}))
 
 
-def read_scrape(text: str) -> Scrape:
-    """Sort the samples by cluster. ValueError if it is not an Envoy's: a page of something else is not "no data"."""
+def read_scrape(text: str, queries: Iterable[EnvoyQuery]) -> Scrape:
+    """Sort the samples that the queries need by cluster.
+
+    ValueError if they are not an Envoy's: a page of something else is not "no data".
+    """
     if text.strip() and "# TYPE envoy_" not in text:
         raise ValueError("not the statistics of an Envoy")
+    edges = [f'le="{_written(limit_ms(query.over))}"' for query in queries if query.over is not None]
+    names = {ANSWERS: (), UPTIME: ()} | ({TIMEOUTS: (), TIME_COUNT: (), TIME_BUCKET: edges} if edges else {})
     clusters: dict[str, Tally] = {}
     uptime = None
-    for name, labels, value in parse(text, _NAMES):
+    for name, labels, value in parse(text, names):
         if name == UPTIME:
             uptime = value
             continue
@@ -69,7 +80,7 @@ def read_scrape(text: str) -> Scrape:
             tally.timed = value
         else:
             tally.timeouts = value
-    return Scrape(clusters, uptime)
+    return Scrape(clusters, uptime, text)
 
 
 def totals(tally: Tally, query: EnvoyQuery) -> Totals:
@@ -82,11 +93,20 @@ def totals(tally: Tally, query: EnvoyQuery) -> Totals:
         events = {"5"} if query.errors == "5xx" else {"4", "5"}
         counts = {status: whole(value) for status, value in tally.answers.items()}
         return Totals(sum(counts.values()), sum(count for status, count in counts.items() if status in events))
-    return _slow(tally, query.over / timedelta(milliseconds=1))
+    return _slow(tally, limit_ms(query.over))
 
 
-def _slow(tally: Tally, limit_ms: float) -> Totals:
+def limit_ms(over: timedelta) -> float:
+    """A limit as the histogram's edges are given."""
+    return over / timedelta(milliseconds=1)
+
+
+def _written(edge: float) -> str:
+    return str(int(edge)) if edge.is_integer() else repr(edge)
+
+
+def _slow(tally: Tally, limit: float) -> Totals:
     # Envoy records no time for a request that it gave up on. Left out, a variant that hangs would look fast.
     timed, timeouts = whole(tally.timed), whole(tally.timeouts)
-    within = whole(tally.within[limit_ms]) if timed else 0
+    within = whole(tally.within[limit]) if timed else 0
     return Totals(timed + timeouts, timed - within + timeouts)

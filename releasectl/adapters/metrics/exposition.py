@@ -20,10 +20,11 @@ class Line(NamedTuple):
     value: float
 
 
-def parse(text: str, names: Collection[str]) -> Iterator[Line]:
-    """The samples with one of these names. A value that is no number is NaN, for the reader to refuse."""
+def parse(text: str, wanted: Mapping[str, Collection[str]]) -> Iterator[Line]:
+    """The samples of these names, where labels are named with one of these, as written (``le="500"``), or with any
+    if none are. A value that is no number is NaN, for the reader to refuse."""
     for name, labels, value in _LINE.findall(text):
-        if name in names:
+        if name in wanted and (not (written := wanted[name]) or any(label in labels for label in written)):
             yield Line(name, _labels(labels), _number(value))
 
 

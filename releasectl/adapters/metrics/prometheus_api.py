@@ -27,6 +27,7 @@ class Series:
 
     labels: Mapping[str, str]
     samples: tuple[Sample, ...]
+    """In order of time."""
     problem: str = ""
 
 
@@ -144,11 +145,11 @@ def _series(data: Mapping[str, Any]) -> Series:
     labels = {str(name): str(value) for name, value in data["metric"].items()}
     if "histograms" in data:
         return Series(labels, (), "a native histogram is no counter")
-    raw = [(float(at), value) for at, value in data["values"]]
+    raw = sorted((float(at), value) for at, value in data["values"])
     try:
-        return Series(labels, tuple(Sample(at, float(value)) for at, value in raw))
+        return Series(labels, tuple([Sample(at, float(value)) for at, value in raw]))
     except (TypeError, ValueError):
-        return Series(labels, tuple(Sample(at, None) for at, _ in raw), "a value is not a number")
+        return Series(labels, tuple([Sample(at, None) for at, _ in raw]), "a value is not a number")
 
 
 def _object(body: bytes) -> dict[str, Any] | None:

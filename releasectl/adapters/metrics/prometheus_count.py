@@ -4,6 +4,9 @@ Trials are asked for first and events after, at the same time of evaluation. Pro
 at all, so whatever the trials saw of a target the events saw too; events are counted up to the newest sample of the
 target's trials and no further, and no event comes before its trial.
 
+A process that restarts may show a counter again only once it counts, at as much as before or more: a candidate that
+crashes at its first error would show none. So the fall of one counter of a target tells of a restart for all of them.
+
 Where anything of a release cannot be counted nothing of it is, and its marks stay: counters only grow, so what was
 passed over is in the next difference once the release is well.
 """
@@ -17,9 +20,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from releasectl.adapters.metrics.counters import InvalidCount, Mark, advance
+from releasectl.adapters.metrics.counters import InvalidCount, Mark, Restart, advance, falls
 from releasectl.adapters.metrics.prometheus_api import Series
-from releasectl.domain.base import canonical_json
 from releasectl.domain.metric import PrometheusQuery
 from releasectl.domain.observation import Counts, ReadState
 from releasectl.ports import Increment
@@ -41,6 +43,8 @@ class Cursor:
     """Series that were there at the beginning without a value to begin from."""
     newest: Mapping[str, float] = field(default_factory=dict)
     """Release -> time of its newest sample."""
+    restarts: Mapping[str, Restart] = field(default_factory=dict)
+    """Target -> its last restart."""
 
     def to_json(self) -> dict[str, Any]:
         """Small JSON."""
@@ -51,13 +55,15 @@ class Cursor:
             "marks": marks,
             "unknown": sorted(self.unknown),
             "newest": dict(self.newest),
+            "restarts": {target: list(restart) for target, restart in self.restarts.items()},
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Cursor:
         """Reads what ``to_json`` wrote."""
         marks = {key: Mark(*mark) for key, mark in data["marks"].items()}
-        return cls(data["since"], data["at"], marks, frozenset(data["unknown"]), data["newest"])
+        restarts = {target: Restart(*restart) for target, restart in data["restarts"].items()}
+        return cls(data["since"], data["at"], marks, frozenset(data["unknown"]), data["newest"], restarts)
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,9 @@ def count(
     """Count what is new at ``at``. Without a cursor counting begins here and nothing is counted."""
     counting = _Counting(_Labels(query), cursor or Cursor(since=at, at=at))
     horizon = _Horizon(trials, counting.labels)
+    for role, some in (("trials", trials), ("events", events)):
+        for each in some:
+            counting.note_falls(_key(role, each), each)
     for each in trials:
         counting.add_trials(each)
     for each in events:
@@ -123,20 +132,21 @@ class _Horizon:
         self._labels = labels
         self._newest: dict[Any, float] = {}
         for series in trials:
-            newest = max((sample.at for sample in series.samples), default=-math.inf)
+            newest = series.samples[-1].at if series.samples else -math.inf
             for key in (_target(series), labels.arm(series)):
-                self._newest[key] = max(newest, self._newest.get(key, -math.inf))
+                if key is not None:
+                    self._newest[key] = max(newest, self._newest.get(key, -math.inf))
 
     def of(self, series: Series) -> float:
-        arm = self._labels.arm(series)
         # Events of an arm without any trials are counted, so that they show as the fault they are.
-        by_arm = self._newest.get(arm, math.inf)
-        return self._newest.get(_target(series), by_arm) if _target(series) else by_arm
+        by_arm = self._newest.get(self._labels.arm(series), math.inf)
+        return self._newest.get(_target(series), by_arm)
 
 
-def _target(series: Series) -> tuple[str, str] | None:
+def _target(series: Series) -> str | None:
+    """The process that was scraped, where the labels tell."""
     instance = series.labels.get("instance")
-    return (series.labels.get("job", ""), instance) if instance else None
+    return f"{series.labels.get('job', '')} {instance}" if instance else None
 
 
 class _Counting:
@@ -153,14 +163,21 @@ class _Counting:
         self._marks: dict[str, tuple[str, Mark]] = {}
         """Key -> release and new mark."""
         self._newest = dict(before.newest)
+        self._restarts: dict[str, list[Restart]] = {target: [last] for target, last in before.restarts.items()}
+
+    def note_falls(self, key: str, series: Series) -> None:
+        """Remember when the target of a series was restarted."""
+        target = _target(series)
+        if target is not None and (found := list(falls(self._before.marks.get(key), series.samples))):
+            self._restarts.setdefault(target, []).extend(found)
 
     def add_trials(self, series: Series) -> None:
         """Count a series of trials; its samples say how fresh the release's data are."""
         arm = self.labels.arm(series)
         if arm is None:
             return
-        for sample in series.samples:
-            self._newest[arm.release] = max(sample.at, self._newest.get(arm.release, -math.inf))
+        if series.samples:
+            self._newest[arm.release] = max(series.samples[-1].at, self._newest.get(arm.release, -math.inf))
         self._trials[arm] = self._trials.get(arm, 0) + self._advance(arm, _key("trials", series), series, math.inf)
 
     def add_events(self, series: Series, *, until: float) -> None:
@@ -195,6 +212,7 @@ class _Counting:
             marks=marks,
             unknown=frozenset(unknown - marks.keys()),
             newest={release: last for release, last in self._newest.items() if last > oldest},
+            restarts={target: last for target, some in self._restarts.items() if (last := max(some)).by > oldest},
         )
 
     def _advance(self, arm: _Arm, key: str, series: Series, until: float) -> int:
@@ -202,10 +220,16 @@ class _Counting:
         if series.problem:
             self.unwell.setdefault(arm.release, f"{arm.variant}: {series.problem}")
             return 0
-        first = min((sample.at for sample in series.samples), default=-math.inf)
+        first = series.samples[0].at if series.samples else -math.inf
         born = first > self._before.since and key not in self._before.unknown
         try:
-            step = advance(self._before.marks.get(key), series.samples, born=born, until=until)
+            step = advance(
+                self._before.marks.get(key),
+                series.samples,
+                born=born,
+                until=until,
+                restarts=self._restarts.get(_target(series) or "", ()),
+            )
         except InvalidCount as error:
             self.unwell.setdefault(arm.release, f"{arm.variant}: {error}")
             return 0
@@ -215,4 +239,5 @@ class _Counting:
 
 
 def _key(role: str, series: Series) -> str:
-    return hashlib.blake2b(canonical_json([role, dict(series.labels)]), digest_size=8).hexdigest()
+    spelled = repr((role, sorted(series.labels.items())))
+    return hashlib.blake2b(spelled.encode(), digest_size=8).hexdigest()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from releasectl.adapters.metrics.counters import InvalidCount, Mark, Sample, advance, whole
+from releasectl.adapters.metrics.counters import InvalidCount, Mark, Restart, Sample, advance, falls, whole
 
 
 @st.composite
@@ -75,6 +75,17 @@ def test_a_value_that_fell_is_the_count_since_the_restart() -> None:
 def test_a_restart_is_counted_once_although_it_lies_between_two_reads() -> None:
     first = advance(Mark(0.0, 90), [Sample(1.0, 100.0)])
     assert advance(first.mark, [Sample(1.0, 100.0), Sample(2.0, 3.0)]).increment == 3
+
+
+def test_across_a_restart_of_its_process_a_counter_has_grown_from_nothing_even_to_more_than_before() -> None:
+    restarts = [Restart(1.0, 2.0)]
+    assert advance(Mark(1.0, 4), [Sample(3.0, 4.0), Sample(4.0, 6.0)], restarts=restarts).increment == 6
+    assert advance(Mark(1.5, 4), [Sample(3.0, 4.0)], restarts=restarts).increment == 0
+
+
+def test_falls_are_told_by_the_samples_around_them() -> None:
+    samples = [Sample(1.0, 9.0), Sample(2.0, 1.0), Sample(3.0, math.nan), Sample(4.0, None), Sample(5.0, 0.0)]
+    assert list(falls(Mark(1.0, 9), samples)) == [Restart(1.0, 2.0), Restart(2.0, 5.0)]
 
 
 def test_a_stale_marker_neither_counts_nor_resets() -> None:

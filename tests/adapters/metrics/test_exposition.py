@@ -30,7 +30,7 @@ def test_labels_and_values_are_those_of_the_reference_parser(rows: list[tuple[st
         for sample in family.samples
         if sample.name == "wanted"
     ]
-    assert [tuple(line) for line in parse(text, {"wanted"})] == reference
+    assert [tuple(line) for line in parse(text, {"wanted": ()})] == reference
 
 
 @pytest.mark.parametrize(
@@ -38,10 +38,15 @@ def test_labels_and_values_are_those_of_the_reference_parser(rows: list[tuple[st
     [("wanted 5", 5.0), ("wanted{} 5", 5.0), ("wanted 5 1700000000000", 5.0), ("wanted +Inf", math.inf)],
 )
 def test_lines_without_labels_or_with_a_time_are_read(line: str, value: float) -> None:
-    [read] = parse(line + "\n", {"wanted"})
+    [read] = parse(line + "\n", {"wanted": ()})
     assert (read.labels, read.value) == ({}, value)
 
 
+def test_only_samples_with_a_wanted_label_are_read() -> None:
+    text = 'wanted{le="5",a="b"} 1\nwanted{le="50",a="b"} 2\nwanted{a="b",le="+Inf"} 3\n'
+    assert [line.value for line in parse(text, {"wanted": ('le="5"', 'le="+Inf"')})] == [1, 3]
+
+
 def test_a_value_that_is_no_number_is_not_a_number_and_no_zero() -> None:
-    [read] = parse('wanted{a="b"} many\n', {"wanted"})
+    [read] = parse('wanted{a="b"} many\n', {"wanted": ()})
     assert math.isnan(read.value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import stat
+import tempfile
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -214,7 +215,8 @@ async def test_a_log_that_cannot_be_read_is_a_provider_error(log: EventLog) -> N
 async def test_any_arrival_order_and_any_reads_give_the_same_counts(data: st.DataObject) -> None:
     # Outcomes are drawn once and arrive shuffled among the predictions; the last read is long after all of them.
     count = data.draw(st.integers(1, 8))
-    predictions = [shown(f"r{n}", data.draw(st.sampled_from(["stable", "tiny"])), n) for n in range(count)]
+    arms = st.sampled_from(["stable", "tiny"])
+    predictions = [shown(f"r{n}", data.draw(arms), n, epoch=data.draw(st.integers(1, 2))) for n in range(count)]
     outcomes = [
         clicked(f"r{n}", data.draw(st.integers(0, 1)), n + data.draw(st.integers(0, 200)))
         for n in range(count)
@@ -225,10 +227,8 @@ async def test_any_arrival_order_and_any_reads_give_the_same_counts(data: st.Dat
     for outcome in outcomes:
         exposure = next(row for row in predictions if row.request_id == outcome.request_id)
         if outcome.observed_at <= exposure.at + span:
-            expected[exposure.variant, 1, "trials"] += 1
-            expected[exposure.variant, 1, "events"] += int(outcome.value)
-    import tempfile
-
+            expected[exposure.variant, exposure.allocation_id, "trials"] += 1
+            expected[exposure.variant, exposure.allocation_id, "events"] += int(outcome.value)
     with tempfile.TemporaryDirectory() as folder:
         log = EventLog(Path(folder) / "events.db", now=lambda: START)
         reader = Reader(log, WEEK)

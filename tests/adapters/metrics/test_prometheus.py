@@ -10,6 +10,8 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from releasectl.adapters.metrics.prometheus import PrometheusSource
 from releasectl.domain.metric import Metric, PrometheusQuery, Queries
@@ -80,6 +82,54 @@ async def test_restarts_of_a_target_are_counted(reader: Reader) -> None:
         reader.fake.both(trials, events)
     await reader.read()
     assert reader.arm() == (17, 3)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.data())
+async def test_whatever_happens_to_targets_between_whatever_reads_the_total_is_the_truth(data: st.DataObject) -> None:
+    reader = Reader(FakePrometheus())
+    counts = {target: [data.draw(st.integers(0, 99)), 0] for target in ("stable", "tiny")}
+    truth: Counter[tuple[str, str]] = Counter()
+
+    def scrape() -> None:
+        reader.fake.time += 15
+        for target, (trials, events) in counts.items():
+            reader.fake.put(TRIALS, trials, variant=target, instance=target)
+            if events:
+                reader.fake.put(EVENTS, events, variant=target, instance=target)
+
+    scrape()
+    await reader.read()
+    for _ in range(data.draw(st.integers(1, 12))):
+        target = data.draw(st.sampled_from(sorted(counts)))
+        if data.draw(st.booleans()):
+            # A restart that a scrape sees: one that leaves no trace in the values no one can count.
+            counts[target] = [0, 0]
+            scrape()
+        trials = data.draw(st.integers(0, 9))
+        events = data.draw(st.integers(0, trials))
+        counts[target] = [counts[target][0] + trials, counts[target][1] + events]
+        truth[target, "trials"] += trials
+        truth[target, "events"] += events
+        scrape()
+        if data.draw(st.booleans()):
+            assert (await reader.read()).faults == {}
+    await reader.read()
+    await reader.source.aclose()
+    assert +reader.total == +truth
+
+
+async def test_a_candidate_that_crashes_at_each_first_error_shows_every_one(reader: Reader) -> None:
+    reader.fake.both(50, 1)
+    await reader.read()
+    for life in range(1, 4):
+        reader.fake.time += 15
+        reader.fake.put(TRIALS, 5 + life % 2)
+        await reader.read()
+        reader.fake.time += 15
+        reader.fake.both(9, 1)
+        await reader.read()
+    assert reader.arm() == (27, 3)
 
 
 async def test_a_series_that_is_born_while_watched_counts_from_nothing(reader: Reader) -> None:
