@@ -293,5 +293,12 @@ async def test_a_metric_that_joins_later_begins_by_itself_and_one_without_a_quer
     assert readings["joined"].cursor is not None
 
 
+async def test_a_cursor_of_other_software_begins_anew(world: World) -> None:
+    world.happen("stable", 2, 1)
+    for strange in ({"version": 9}, [1, 2], "text", 7):
+        reading = (await world.source.read([ERRORS], {"errors": strange}, datetime.now(UTC)))["errors"]
+        assert (reading.state, reading.increments) == (ReadState.OK, ())
+
+
 async def test_no_metrics_are_no_question(world: World) -> None:
     assert await world.source.read([], {}, datetime.now(UTC)) == {}

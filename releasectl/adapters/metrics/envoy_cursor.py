@@ -27,10 +27,13 @@ class Cursor:
 
 
 def from_json(data: Any, query: EnvoyQuery) -> Cursor | None:
-    """The cursor, or None where the metric begins here."""
-    if not data or data["query"] != _spelled(query):
+    """The cursor, or None where the metric begins here: one of another query or of other software is none."""
+    try:
+        if data["query"] != _spelled(query):
+            return None
+        return Cursor(Life(*data["life"]), {name: Totals(*total) for name, total in data["clusters"].items()})
+    except (KeyError, TypeError, AttributeError):
         return None
-    return Cursor(Life(*data["life"]), {name: Totals(*total) for name, total in data["clusters"].items()})
 
 
 @dataclass(frozen=True)

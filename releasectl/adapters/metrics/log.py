@@ -120,7 +120,7 @@ def _newest_join(db: sqlite3.Connection) -> int:
 
 
 def _reading(db: sqlite3.Connection, question: _Question, cursor: Any, here: _Point) -> SourceReading:
-    known = bool(cursor) and cursor["query"] == question.spelled()
+    known = isinstance(cursor, dict) and cursor.get("query") == question.spelled()
     old = _Point(cursor["join"], cursor["at"]) if known else here
     # Pruning may leave fewer rows than were read, and a clock may be set back; the point only moves on.
     new = _Point(max(old.join, here.join), max(old.at, here.at))

@@ -56,6 +56,8 @@ class MemorySource:
     def _reading(self, name: str, cursor: Any) -> SourceReading:
         if self.outage is not None:
             return SourceReading(ReadState.PROVIDER_ERROR, self.outage, cursor=cursor)
+        if not (isinstance(cursor, dict) and "began" in cursor):
+            cursor = None
         added = self._added.get(name, [])
         faults = {release: fault for (metric, release), fault in self.faults.items() if metric == name}
         # Per release, because the counts of one that is unwell stay where they are until it is well.

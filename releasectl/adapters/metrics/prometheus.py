@@ -131,9 +131,12 @@ class _Question:
 
     @cached_property
     def cursor(self) -> Cursor | None:
-        """The cursor, unless it is that of another query."""
-        known = self.unmoved is not None and self.unmoved["query"] == self.query.model_dump(mode="json")
-        return Cursor.from_json(self.unmoved) if known else None
+        """The cursor, unless it is one of another query or of other software."""
+        try:
+            known = self.unmoved["query"] == self.query.model_dump(mode="json")
+            return Cursor.from_json(self.unmoved) if known else None
+        except (KeyError, TypeError, AttributeError):
+            return None
 
     def window(self, there: float) -> tuple[float, int]:
         """Time of evaluation, and seconds before it."""
