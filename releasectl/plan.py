@@ -110,9 +110,9 @@ def route_table(state: EffectiveState, statuses: Statuses) -> RouteTable | None:
     backends: dict[str, dict[str, Address]] = {}
     for name, variant in state.variants.items():
         found = {
-            component: status.address
+            component: address
             for component, version in variant.versions.items()
-            if (status := statuses.get(key_of(state.release, component, version))) and status.address
+            if (address := _where(state.release, component, version, statuses))
         }
         if len(found) == len(variant.versions):
             backends[name] = found
@@ -128,6 +128,12 @@ def route_table(state: EffectiveState, statuses: Statuses) -> RouteTable | None:
         backends=backends,
         tags={name: state.variants[name].tag for name in backends},
     )
+
+
+def _where(release: str, component: str, version: Version, statuses: Statuses) -> Address | None:
+    status = statuses.get(key_of(release, component, version))
+    # What runs elsewhere has its address in the manifest, whether it has been probed yet or not.
+    return status.address if status and status.address else _address(version)
 
 
 def _address(version: Version) -> Address | None:

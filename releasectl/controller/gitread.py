@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from releasectl.controller.desired import DesiredReader
-from releasectl.controller.gitview import GitFault, GitView
+from releasectl.controller.gitseen import GitFault, GitView
 from releasectl.controller.ledger import LedgerReader
 from releasectl.domain.reasons import Reason
 from releasectl.errors import Unavailable

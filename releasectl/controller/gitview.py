@@ -1,40 +1,21 @@
-"""Git as the controller sees it: both branches read incrementally, faults kept as values."""
+"""Git as a controller follows it: both branches read incrementally, faults kept as values."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 
 from releasectl.controller.desired import DesiredReader, DesiredSet
-from releasectl.controller.ledger import Ledger, LedgerReader
+from releasectl.controller.gitseen import GitFault, GitView
+from releasectl.controller.ledger import LedgerReader
 from releasectl.domain.reasons import Reason
 from releasectl.errors import Conflict, Denied, Unavailable
 from releasectl.ports import Clock, Commit, Heads, ReleaseRepo
 
 LONGEST_PAUSE = timedelta(seconds=60)
-
-
-@dataclass(frozen=True)
-class GitFault:
-    """Why git cannot be used now."""
-
-    reason: Reason
-    message: str
-    hint: str = ""
-    retry_after: timedelta | None = None
-
-
-@dataclass(frozen=True)
-class GitView:
-    """The last good look at git, and what went wrong since, if anything did."""
-
-    heads: Heads | None = None
-    desired: DesiredSet = field(default_factory=lambda: DesiredSet(""))
-    ledger: Ledger = field(default_factory=Ledger)
-    fault: GitFault | None = None
 
 
 class GitWatcher:

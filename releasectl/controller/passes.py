@@ -22,7 +22,8 @@ import structlog
 from releasectl.controller.collect import Collected
 from releasectl.controller.edits import EditedManifests
 from releasectl.controller.evidence import EvidenceBook
-from releasectl.controller.gitview import GitFault, GitView, GitWatcher
+from releasectl.controller.gitseen import GitFault, GitView
+from releasectl.controller.gitview import GitWatcher
 from releasectl.controller.pending import Pending
 from releasectl.controller.record import Entry, WithTrailers, commits, entry_of
 from releasectl.controller.site import SiteFactory, SiteView

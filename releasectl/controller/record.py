@@ -152,6 +152,7 @@ def _headline(decision: Decision) -> str:
                 Reason.SUSPENDED: "pause",
                 Reason.RESUMED: "resume",
                 Reason.LIFTED: "lift the quarantine",
+                Reason.VOTED: "note a vote",
             }.get(decision.reason, "answer a request")
 
 

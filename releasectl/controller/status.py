@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from releasectl.controller.gitview import GitView
-from releasectl.controller.passes import Considered, Report
+from releasectl.controller.gitseen import GitView
 from releasectl.controller.site import SiteView
 from releasectl.decide.inputs import Desired
 from releasectl.domain.decision import EffectiveState
 from releasectl.domain.reasons import Reason
 from releasectl.domain.status import Condition, ReleaseStatus, StageStatus, StatusReport, VariantStatus
 from releasectl.strategies import STRATEGIES
+
+if TYPE_CHECKING:
+    # `status` reads git without a controller and must not load one.
+    from releasectl.controller.passes import Considered, Report
 
 Urls = Callable[[str], str | None]
 

@@ -8,6 +8,7 @@ finding wins. Nothing on trial: the manifest is compared with the state.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import assert_never
 
 from releasectl.decide import checks, outcomes
 from releasectl.decide.checks import desired_of, first_request, progress_of, stage_of, state_of
@@ -16,6 +17,7 @@ from releasectl.domain.decision import Decision, PersonAction
 from releasectl.domain.observation import Health
 from releasectl.domain.reasons import Reason
 from releasectl.domain.release import STABLE
+from releasectl.strategies import Finish, Move, Refuse, Wait
 
 Check = Callable[[Input], Finding | None]
 
@@ -34,10 +36,13 @@ HOLD: Sequence[Check] = (
     checks.candidate_not_ready,
     checks.route_not_served,
     checks.guardrails_missing,
+)
+HOLD_GATHERING: Sequence[Check] = (
     checks.metrics_unavailable,
     checks.dwelling,
     checks.collecting_samples,
 )
+"""Asked besides in a stage that gathers evidence."""
 
 
 def decide(given: Input) -> Decision:
@@ -66,14 +71,28 @@ def _trial(given: Input) -> Decision:
     if finding := first_finding(given, HOLD):
         return outcomes.hold(given, finding)
     stage, strategy = stage_of(given)
-    state = state_of(given)
-    proposal = strategy.after(stage, progress_of(given).step, state.candidates, given.evaluation.evidence)
-    if proposal.allocation is not None:
-        return outcomes.advance(given, proposal)
-    if proposal.finished:
-        return outcomes.promote(given, state.candidates[0], Finding(Reason.EVIDENCE_SUFFICIENT, _proof(given)))
-    lacking = "; ".join(f"{row.metric}: {row.summary}" for row in proposal.lacking)
-    return outcomes.hold(given, Finding(Reason.AWAITING_EVIDENCE, lacking or "nothing is proven yet"))
+    if strategy.gathers and (finding := first_finding(given, HOLD_GATHERING)):
+        return outcomes.hold(given, finding)
+    proposal = strategy.propose(stage, checks.situation(given))
+    match proposal:
+        case Move():
+            return outcomes.advance(given, proposal)
+        case Wait():
+            return outcomes.hold(given, Finding(proposal.reason, proposal.message))
+        case Refuse():
+            return outcomes.rollback(given, Finding(proposal.reason, proposal.message))
+        case Finish():
+            return _finished(given, proposal)
+        case _:
+            assert_never(proposal)
+
+
+def _finished(given: Input, proposal: Finish) -> Decision:
+    stages = desired_of(given).release.spec.strategy
+    following = progress_of(given).stage + 1
+    if following == len(stages):
+        return outcomes.promote(given, proposal.passing[0], Finding(proposal.reason, proposal.message))
+    return outcomes.next_stage(given, following, proposal)
 
 
 def _promotion_by_person(given: Input, finding: Finding) -> Decision:
@@ -158,12 +177,7 @@ def _answer(given: Input) -> Decision | None:
             return outcomes.resumed(given, request)
         case PersonAction.LIFT:
             return outcomes.lifted(given, request)
+        case PersonAction.APPROVE | PersonAction.REJECT:
+            return outcomes.voted(given, request)
         case PersonAction.PROMOTE | PersonAction.ROLLBACK:
             return outcomes.nothing_to_do(given, request)
-
-
-def _proof(given: Input) -> str:
-    """What was gained, and what was ruled out."""
-    gains = [f"{row.metric} {row.summary}" for row in given.evaluation.evidence if row.role == "objective"]
-    safe = [row.metric for row in given.evaluation.evidence if row.role == "guardrail"]
-    return "; ".join([*gains, f"harm beyond the margin is ruled out for {', '.join(safe)}"])

@@ -17,7 +17,7 @@ from releasectl.domain.observation import Health
 from releasectl.domain.reasons import Reason
 from releasectl.domain.strategy import Stage
 from releasectl.evaluate.guardrails import jointly_harmful
-from releasectl.strategies import STRATEGIES, Strategy
+from releasectl.strategies import STRATEGIES, Situation, Strategy
 
 
 def desired_of(given: Input) -> Desired:
@@ -46,6 +46,20 @@ def stage_of(given: Input) -> tuple[Stage, Strategy]:
     """The stage under way and the functions of its kind."""
     stage = desired_of(given).release.spec.strategy[progress_of(given).stage]
     return stage, STRATEGIES[stage.type]
+
+
+def situation(given: Input) -> Situation:
+    """What the strategy of the stage under way may look at."""
+    state = state_of(given)
+    return Situation(
+        progress=progress_of(given),
+        allocation=state.allocation,
+        candidates=state.candidates,
+        evidence=given.evaluation.evidence,
+        policy=desired_of(given).policy.spec,
+        now=given.now,
+        votes=state.votes,
+    )
 
 
 def first_request(given: Input, *actions: PersonAction) -> PersonRequest | None:

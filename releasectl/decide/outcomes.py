@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from releasectl.decide.checks import desired_of, progress_of, stage_of, state_of
+from releasectl.decide.checks import desired_of, progress_of, state_of
 from releasectl.decide.inputs import Finding, Input
-from releasectl.domain.base import digest_of
+from releasectl.domain.base import WHOLE, digest_of
 from releasectl.domain.decision import (
     Action,
     Allocation,
@@ -25,7 +25,8 @@ from releasectl.domain.decision import (
 )
 from releasectl.domain.reasons import Reason
 from releasectl.domain.release import STABLE, Release
-from releasectl.strategies import STRATEGIES, Proposal
+from releasectl.domain.strategy import Stage
+from releasectl.strategies import STRATEGIES, Finish, Move, Situation
 
 _WAITING = frozenset(
     {
@@ -35,6 +36,7 @@ _WAITING = frozenset(
         Reason.DWELLING,
         Reason.COLLECTING_SAMPLES,
         Reason.AWAITING_EVIDENCE,
+        Reason.AWAITING_APPROVAL,
     }
 )
 _FOR_PEOPLE = frozenset({Reason.INVALID_MANIFEST, Reason.QUARANTINED, Reason.NO_GUARDRAILS})
@@ -72,14 +74,14 @@ def restable(given: Input, reason: Reason) -> Decision:
 def start(given: Input) -> Decision:
     """Candidates get their first share."""
     desired = desired_of(given)
-    names = [candidate.name for candidate in desired.release.spec.candidates]
-    stage = desired.release.spec.strategy[0]
-    allocation = STRATEGIES[stage.type].first(stage, names)
-    variants = {name: desired.release.variant(name) for name in (STABLE, *names)}
+    names = tuple(candidate.name for candidate in desired.release.spec.candidates)
+    stages = desired.release.spec.strategy
     progress = Progress(stage_started_at=given.now, step_started_at=given.now, first_epoch=state_of(given).seq + 1)
+    allocation = _first_of(given, stages[0], progress, names, state_of(given).allocation)
+    variants = {name: desired.release.variant(name) for name in (STABLE, *names)}
     finding = Finding(
         Reason.CANDIDATE_STARTED,
-        f"{', '.join(names)} ready; first step of {len(stage.steps)}: {allocation}",
+        f"{', '.join(names)} ready; {_stage_title(given, 0)} begins with {allocation}",
         candidate=names[0],
     )
     return _decision(
@@ -94,22 +96,43 @@ def start(given: Input) -> Decision:
             "folds": {},
             "folded_until": given.now,
             "unreadable_seconds": 0.0,
+            "votes": (),
         },
     )
 
 
-def advance(given: Input, proposal: Proposal) -> Decision:
-    """The next step of the stage under way."""
+def advance(given: Input, move: Move) -> Decision:
+    """Other shares within the stage under way."""
     state, progress = state_of(given), progress_of(given)
-    stage, strategy = stage_of(given)
-    allocation = proposal.allocation or state.allocation
-    finding = Finding(
-        Reason.STEP_PASSED,
-        f"step {progress.step + 1} of {strategy.steps(stage)} passed; now {allocation}",
-        candidate=state.candidates[0],
+    finding = Finding(move.reason, move.message, candidate=state.candidates[0])
+    moved = progress.model_copy(update={"step": move.step, "step_started_at": given.now})
+    action = Action.ADVANCE if move.reason is Reason.STEP_PASSED else Action.REALLOCATE
+    return _decision(given, action, finding, _next(given, allocation=move.allocation) | {"progress": moved})
+
+
+def next_stage(given: Input, following: int, finish: Finish) -> Decision:
+    """The stage is over and another one follows. What did not pass is dropped; before people only the best is left."""
+    state = state_of(given)
+    stage = desired_of(given).release.spec.strategy[following]
+    kept = finish.passing[:1] if stage.type == "approval" else finish.passing
+    dropped = tuple(name for name in state.candidates if name not in kept)
+    progress = progress_of(given).model_copy(
+        update={"stage": following, "step": 0, "stage_started_at": given.now, "step_started_at": given.now}
     )
-    moved = progress.model_copy(update={"step": proposal.step, "step_started_at": given.now})
-    return _decision(given, Action.ADVANCE, finding, _next(given, allocation=allocation) | {"progress": moved})
+    allocation = _first_of(given, stage, progress, kept, _without(state.allocation, dropped))
+    title = _stage_title(given, following)
+    message = f"{finish.message}; {title} follows with {allocation}"
+    after = _next(given, allocation=allocation) | {"progress": progress, "unreadable_seconds": 0.0}
+    if dropped:
+        after |= _dropping(given, dropped)
+        message += f"; {', '.join(dropped)} did not pass and is dropped"
+    return _decision(
+        given,
+        Action.ADVANCE,
+        Finding(Reason.STAGE_PASSED, message, candidate=kept[0]),
+        after,
+        edit=Edit(drop=dropped) if dropped else None,
+    )
 
 
 def promote(given: Input, candidate: str, finding: Finding) -> Decision:
@@ -128,15 +151,21 @@ def promote(given: Input, candidate: str, finding: Finding) -> Decision:
 
 
 def rollback(given: Input, finding: Finding) -> Decision:
-    """Stable serves everything again. Unless a person withdrew it, the candidate's artifacts are held back."""
+    """Candidates are taken back: the one that the finding names, all of them if it names none.
+
+    Stable has their shares at once. While others are still on trial the trial goes on with them. Unless a
+    person withdrew it, a candidate's artifacts are held back.
+    """
     state, release = state_of(given), desired_of(given).release
     trial = state.candidates or tuple(candidate.name for candidate in release.spec.candidates)
     names = (finding.candidate,) if finding.candidate else trial
     withdrawn = finding.reason is Reason.CANDIDATE_WITHDRAWN
-    after = _next(given, allocation=Allocation.all_to(STABLE)) | _ended(given)
-    after["variants"] = {STABLE: state.stable}
-    # A withdrawn trial is compared with the manifest again at the next pass; its stable is as it was.
-    after["intent"] = "" if withdrawn else release.settled(drop=names).intent
+    after = _next(given, allocation=_without(state.allocation, names)) | _dropping(given, names)
+    if set(names) >= set(state.candidates):
+        after |= _ended(given)
+    if withdrawn:
+        # Compared with the manifest again at the next pass.
+        after["intent"] = ""
     if not state.candidates:
         after["epoch"] = state.epoch
     decision = _decision(
@@ -182,6 +211,14 @@ def lifted(given: Input, request: PersonRequest) -> Decision:
     return _decision(given, Action.HOLD, finding, _next(given) | {"quarantine": ()})
 
 
+def voted(given: Input, request: PersonRequest) -> Decision:
+    """An approval or a rejection is noted; the last word of a person counts."""
+    state = state_of(given)
+    finding = Finding(Reason.VOTED, _by(request, f"{request.action} given"), request=request)
+    others = tuple(vote for vote in state.votes if vote.by != request.by)
+    return _decision(given, Action.HOLD, finding, _next(given) | {"votes": (*others, request)})
+
+
 def nothing_to_do(given: Input, request: PersonRequest) -> Decision:
     """A person asked to promote or roll back while nothing is on trial."""
     finding = Finding(Reason.IDLE, f"{request.by} asked for {request.action}; nothing is on trial", request=request)
@@ -210,6 +247,43 @@ def surroundings_of(state: EffectiveState) -> dict[str, Any]:
 
 
 # --- parts ----------------------------------------------------------------------------------------------
+
+
+def _first_of(
+    given: Input, stage: Stage, progress: Progress, candidates: tuple[str, ...], allocation: Allocation
+) -> Allocation:
+    """What a stage begins with."""
+    return STRATEGIES[stage.type].first(
+        stage,
+        Situation(
+            progress=progress,
+            allocation=allocation,
+            candidates=candidates,
+            evidence=given.evaluation.evidence,
+            policy=desired_of(given).policy.spec,
+            now=given.now,
+        ),
+    )
+
+
+def _stage_title(given: Input, index: int) -> str:
+    stages = desired_of(given).release.spec.strategy
+    return f"{stages[index].type} (stage {index + 1} of {len(stages)})"
+
+
+def _without(allocation: Allocation, names: tuple[str, ...]) -> Allocation:
+    """The shares of these go to stable."""
+    kept = {name: share for name, share in allocation.shares.items() if name not in names and name != STABLE}
+    return Allocation(shares={STABLE: WHOLE - sum(kept.values()), **kept})
+
+
+def _dropping(given: Input, names: tuple[str, ...]) -> dict[str, Any]:
+    """What follows from dropping candidates."""
+    state, release = state_of(given), desired_of(given).release
+    return {
+        "variants": {name: variant for name, variant in state.variants.items() if name not in names},
+        "intent": release.settled(drop=names).intent,
+    }
 
 
 def _settled(given: Input, finding: Finding, action: Action) -> Decision:
@@ -244,7 +318,7 @@ def _next(given: Input, *, allocation: Allocation | None = None) -> dict[str, An
 
 
 def _ended(given: Input) -> dict[str, Any]:
-    return {"progress": None, "folds": {}, "folded_until": given.now, "unreadable_seconds": 0.0}
+    return {"progress": None, "folds": {}, "folded_until": given.now, "unreadable_seconds": 0.0, "votes": ()}
 
 
 def _decision(

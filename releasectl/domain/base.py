@@ -24,7 +24,8 @@ from pydantic.alias_generators import to_camel
 class Model(BaseModel):
     """A frozen value. Unknown fields are refused; files use camelCase, Python snake_case.
 
-    Manifests are validated with ``by_name=False``, so a snake_case key in YAML is a misspelling.
+    Manifests are validated with ``by_name=False``, so a snake_case key in YAML is a misspelling. Docstrings of
+    fields are for readers and for ``manifests.docstrings``: pydantic would parse every class's source at each start.
     """
 
     model_config = ConfigDict(
@@ -35,7 +36,6 @@ class Model(BaseModel):
         validate_by_name=True,
         validate_by_alias=True,
         serialize_by_alias=True,
-        use_attribute_docstrings=True,
         allow_inf_nan=False,
     )
 

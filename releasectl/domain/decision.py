@@ -102,6 +102,28 @@ class Outcome(Model):
     evidence: tuple[Evidence, ...] = ()
 
 
+class PersonAction(StrEnum):
+    """What a person may ask for."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    PROMOTE = "promote"
+    ROLLBACK = "rollback"
+    LIFT = "lift"
+    APPROVE = "approve"
+    REJECT = "reject"
+
+
+class PersonRequest(Model):
+    """A person's request: ``releases/<name>/requests/<id>.json`` on the ledger branch until it is answered."""
+
+    id: str
+    action: PersonAction
+    by: str
+    at: Time
+    reason: str = ""
+
+
 class EffectiveState(Model):
     """What must serve now and how it came to that: ``releases/<name>/state.json`` on the ledger branch.
 
@@ -142,6 +164,8 @@ class EffectiveState(Model):
     """What the last decision was, so that the tip of the ledger explains itself."""
     quarantine: tuple[Quarantine, ...] = ()
     suspension: Suspension | None = None
+    votes: tuple[PersonRequest, ...] = ()
+    """Approvals and rejections of the trial under way; a new trial begins without any."""
     unreadable_seconds: float = 0.0
     """Outage spent in this stage up to the last decision."""
     removed: bool = False
@@ -154,26 +178,6 @@ class EffectiveState(Model):
     def candidates(self) -> tuple[str, ...]:
         """Names on trial."""
         return tuple(name for name in self.variants if name != STABLE)
-
-
-class PersonAction(StrEnum):
-    """What a person may ask for."""
-
-    PAUSE = "pause"
-    RESUME = "resume"
-    PROMOTE = "promote"
-    ROLLBACK = "rollback"
-    LIFT = "lift"
-
-
-class PersonRequest(Model):
-    """A person's request: ``releases/<name>/requests/<id>.json`` on the ledger branch until it is answered."""
-
-    id: str
-    action: PersonAction
-    by: str
-    at: Time
-    reason: str = ""
 
 
 class Edit(Model):

@@ -58,6 +58,8 @@ class Evidence(Model):
     state: MetricState
     summary: str
     """One sentence for people, numbers included."""
+    better: Literal["lower", "higher"] = "lower"
+    """Which way of the rate is better."""
     stable: Arm = Arm(trials=0, events=0)
     tried: Arm = Arm(trials=0, events=0)
     """The candidate's totals."""

@@ -11,11 +11,12 @@ from releasectl.domain.base import Duration, Model, SharePercent, parse_duration
 
 
 class Canary(Model):
-    """Gives the candidate a growing share of real requests, step by step, and ends in promotion or rollback."""
+    """Gives candidates a growing share of real requests, step by step, and ends in promotion or rollback."""
 
     type: Literal["canary"]
     steps: Annotated[tuple[SharePercent, ...], Field(min_length=1)] = (1, 5, 25, 50)
-    """Shares in percent, growing. A last step of 100 leaves stable none and ends comparison: stop at 50 or so."""
+    """Shares of the candidates together in percent, growing. A last step of 100 leaves stable none and ends
+    comparison: stop at 50 or so."""
     interval: Duration = parse_duration("10m")
     """The least time at each step, counted from when the share is seen to be served."""
 
@@ -27,5 +28,27 @@ class Canary(Model):
         return steps
 
 
-Stage = Canary
-"""One stage. A new kind of stage joins here as a union discriminated by ``type``."""
+class ABTest(Model):
+    """Fixed shares until the objectives are decided: each candidate the same, stable the rest."""
+
+    type: Literal["ab"]
+    share: SharePercent = 50
+    """Share of the candidates together, in percent."""
+    duration: Duration = parse_duration("1h")
+    """The least time, counted from when the shares are seen to be served."""
+
+
+class Approval(Model):
+    """Waits for people. Shares stay as they are and guardrails go on guarding."""
+
+    type: Literal["approval"]
+    required: Annotated[int, Field(ge=1)] = 1
+    """How many different people must approve."""
+    from_: tuple[str, ...] = Field(default=(), alias="from")
+    """Who may approve; nobody named means anybody."""
+    expires: Duration = parse_duration("7d")
+    """An approval counts for this long."""
+
+
+Stage = Annotated[Canary | ABTest | Approval, Field(discriminator="type")]
+"""One stage. A new kind of stage joins the union here and has a module in ``strategies``."""

@@ -67,6 +67,7 @@ def judge_guardrail(comparison: Comparison, guardrail: Guardrail, numbers: Readi
             limit=guardrail.limit if over_limit else None,
             raw=raw,
         ),
+        better=comparison.direction,
         stable=numbers.stable,
         tried=numbers.tried,
         step_trials=numbers.step_trials,

@@ -45,6 +45,7 @@ def judge_objective(comparison: Comparison, objective: Objective, numbers: Readi
         candidate=comparison.candidate,
         state=state,
         summary=_sentence(state, objective, numbers, raw),
+        better=comparison.direction,
         stable=numbers.stable,
         tried=numbers.tried,
         step_trials=numbers.step_trials,

@@ -149,27 +149,20 @@ def contract_is_broken(given: Given) -> Iterator[Problem]:
 # --- strategy -------------------------------------------------------------------------------------------
 
 
-def strategy_has_several_stages(given: Given) -> Iterator[Problem]:
-    """More than one stage."""
-    if len(given.release.spec.strategy) > 1:
-        message = "a strategy has exactly one stage in this version"
-        yield given.at(("spec", "strategy", 1), message, "keep one stage", "not-supported")
-
-
-def canary_has_several_candidates(given: Given) -> Iterator[Problem]:
-    """A canary compares one candidate with stable."""
-    candidates = given.release.spec.candidates
-    if len(candidates) > 1 and any(stage.type == "canary" for stage in given.release.spec.strategy):
-        message = f"a canary tries one candidate at a time, and {len(candidates)} are named"
-        yield given.at(("spec", "candidates", 1), message, "try them one after the other", "not-supported")
+def first_stage_cannot_begin(given: Given) -> Iterator[Problem]:
+    """Approval keeps the shares of the stage before it, so it cannot come first."""
+    if given.release.spec.strategy[0].type == "approval":
+        message = "approval judges what a stage before it has shown, so it cannot come first"
+        yield given.at(("spec", "strategy", 0), message, "put a canary before it", "stage-order")
 
 
 def last_step_leaves_stable_nothing(given: Given) -> Iterator[Problem]:
     """At 100 percent there is nothing left to compare with. A warning."""
     for index, stage in enumerate(given.release.spec.strategy):
-        if stage.steps[-1] == 100:
-            path = ("spec", "strategy", index, "steps")
-            message = "a last step of 100 leaves stable no requests to compare with"
+        last = stage.steps[-1] if stage.type == "canary" else stage.share if stage.type == "ab" else 0
+        if last == 100:
+            path = ("spec", "strategy", index, "steps" if stage.type == "canary" else "share")
+            message = "a share of 100 leaves stable no requests to compare with"
             yield at(
                 given.document,
                 path,
@@ -186,7 +179,10 @@ def steps_outlast_the_policy(given: Given) -> Iterator[Problem]:
         return
     limit, dwell = given.policy.spec.max_duration, given.policy.spec.min_dwell
     for index, stage in enumerate(given.release.spec.strategy):
-        least = len(stage.steps) * max(stage.interval, dwell)
+        if stage.type == "approval":
+            continue
+        steps, interval = (len(stage.steps), stage.interval) if stage.type == "canary" else (1, stage.duration)
+        least = steps * max(interval, dwell)
         if least >= limit:
             name, path = given.policy.name, ("spec", "strategy", index)
             message = f"the steps take {format_duration(least)} at least, and policy {name!r} allows "
@@ -243,8 +239,7 @@ RULES: tuple[Callable[[Given], Iterator[Problem]], ...] = (
     edge_leads_nowhere,
     entry_is_unclear,
     contract_is_broken,
-    strategy_has_several_stages,
-    canary_has_several_candidates,
+    first_stage_cannot_begin,
     last_step_leaves_stable_nothing,
     steps_outlast_the_policy,
     version_cannot_run,

@@ -12,10 +12,13 @@ import re
 from datetime import timedelta
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core.core_schema import ModelSchema
 
 from releasectl.domain.base import Model, format_duration
 from releasectl.domain.release import API_VERSION
+from releasectl.manifests.docstrings import field_docstrings
 from releasectl.manifests.kinds import KINDS
 
 BASE = "https://releasectl.dev/schemas/"
@@ -41,6 +44,17 @@ def render(kind: str) -> str:
 
 
 class _Generator(GenerateJsonSchema):
+    def model_schema(self, schema: ModelSchema) -> dict[str, Any]:
+        """Describes each field by the docstring that stands below it."""
+        made = super().model_schema(schema)
+        model: type[BaseModel] = schema["cls"]
+        told = field_docstrings(model)
+        for name, field in model.model_fields.items():
+            property_ = made.get("properties", {}).get(field.alias or name)
+            if property_ is not None and name in told:
+                property_.setdefault("description", told[name])
+        return made
+
     def encode_default(self, dft: Any) -> Any:
         """Defaults as a manifest would spell them."""
         if isinstance(dft, timedelta):

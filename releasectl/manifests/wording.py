@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from pydantic_core import ErrorDetails
 
+from releasectl.manifests.docstrings import field_docstrings
 from releasectl.manifests.nearest import suggestion
 from releasectl.manifests.nodes import Node, Scalar, Sequence
 from releasectl.manifests.shape import Place, fields
@@ -45,8 +46,11 @@ def shown(node: Node | None) -> str:
 
 
 def _missing(place: Place, _: Mapping[str, Any]) -> Sentence:
-    field = fields(place.model).get(str(place.steps[-1])) if place.model and place.steps else None
-    hint = (field.description or "").strip().partition("\n")[0] if field else ""
+    hint = ""
+    if place.model and place.steps:
+        names = {info.alias or name: name for name, info in place.model.model_fields.items()}
+        field = names.get(str(place.steps[-1]), "")
+        hint = field_docstrings(place.model).get(field, "").partition("\n")[0]
     return Sentence("this field is required", hint.rstrip(".:"), "missing-field")
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from releasectl.strategies.base import Proposal, Strategy
+from releasectl.strategies.abtest import abtest
+from releasectl.strategies.approval import approval
+from releasectl.strategies.base import Finish, Move, Proposal, Refuse, Situation, Strategy, Wait
 from releasectl.strategies.canary import canary
 
-STRATEGIES: dict[str, Strategy] = {"canary": canary}
+STRATEGIES: dict[str, Strategy] = {"canary": canary, "ab": abtest, "approval": approval}
 
-__all__ = ["STRATEGIES", "Proposal", "Strategy"]
+__all__ = ["STRATEGIES", "Finish", "Move", "Proposal", "Refuse", "Situation", "Strategy", "Wait"]

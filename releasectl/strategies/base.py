@@ -4,42 +4,97 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Protocol
+from datetime import datetime, timedelta
+from typing import Any, Protocol
 
-from releasectl.domain.decision import Allocation
+from releasectl.domain.decision import Allocation, PersonRequest, Progress
 from releasectl.domain.evidence import Evidence
-from releasectl.domain.strategy import Stage
+from releasectl.domain.policy import PolicySpec
+from releasectl.domain.reasons import Reason
 
 
 @dataclass(frozen=True)
-class Proposal:
-    """The next allocation, or ``finished``: the stage has all that it can get.
+class Situation:
+    """All that a stage may look at. Evidence is of the candidates that are still on trial."""
 
-    ``step`` numbers the proposed allocation; ``lacking`` says, while neither applies, what is not proven.
-    """
+    progress: Progress
+    allocation: Allocation
+    candidates: Sequence[str]
+    evidence: Sequence[Evidence]
+    policy: PolicySpec
+    now: datetime
+    votes: Sequence[PersonRequest] = ()
+    """Approvals and rejections of this trial that people have given."""
 
-    allocation: Allocation | None = None
-    step: int = 0
-    finished: bool = False
-    lacking: tuple[Evidence, ...] = ()
+
+@dataclass(frozen=True)
+class Move:
+    """Go on with this allocation; ``step`` numbers it."""
+
+    allocation: Allocation
+    step: int
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True)
+class Finish:
+    """The stage has all that it can get. ``passing`` are the candidates that may go on, the best one first."""
+
+    passing: tuple[str, ...]
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Stay as it is."""
+
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True)
+class Refuse:
+    """End the trial."""
+
+    reason: Reason
+    message: str
+
+
+Proposal = Move | Finish | Wait | Refuse
 
 
 class Strategy(Protocol):
-    """Functions of a stage; pure."""
+    """Functions of one kind of stage; pure. ``stage`` is of that kind."""
 
-    def first(self, stage: Stage, candidates: Sequence[str]) -> Allocation:
-        """The first allocation."""
+    gathers: bool
+    """Whether a step must have its time, samples and readable metrics before ``propose`` is asked."""
+
+    def first(self, stage: Any, situation: Situation) -> Allocation:
+        """The allocation it begins with."""
         ...
 
-    def dwell(self, stage: Stage) -> timedelta:
+    def dwell(self, stage: Any) -> timedelta:
         """The least time at each step."""
         ...
 
-    def after(self, stage: Stage, step: int, candidates: Sequence[str], evidence: Sequence[Evidence]) -> Proposal:
-        """What follows a step whose time and samples are there and in which no harm was shown."""
+    def propose(self, stage: Any, situation: Situation) -> Proposal:
+        """What follows, when no check takes a candidate back and none holds it."""
         ...
 
-    def steps(self, stage: Stage) -> int:
+    def steps(self, stage: Any) -> int:
         """How many steps it has, for showing progress."""
         ...
+
+
+def split(candidates: Sequence[str], points: int, *, rest: str, whole: int) -> dict[str, int]:
+    """``points`` shared out evenly, the remainder to the first of them; ``rest`` gets what is left of ``whole``."""
+    each, over = divmod(points, len(candidates))
+    shares = {name: each + (1 if index < over else 0) for index, name in enumerate(candidates)}
+    return {rest: whole - points, **shares}
+
+
+def of_candidate(evidence: Sequence[Evidence], candidate: str) -> list[Evidence]:
+    """The rows about one candidate."""
+    return [row for row in evidence if row.candidate == candidate]

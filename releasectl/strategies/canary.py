@@ -7,39 +7,42 @@ from datetime import timedelta
 
 from releasectl.domain.base import WHOLE
 from releasectl.domain.decision import Allocation
-from releasectl.domain.evidence import Evidence, Verdict
+from releasectl.domain.reasons import Reason
 from releasectl.domain.release import STABLE
 from releasectl.domain.strategy import Canary
-from releasectl.strategies.base import Proposal
+from releasectl.strategies.base import Move, Proposal, Situation, split
+from releasectl.strategies.winner import finish_or_wait
 
 
 class CanaryStrategy:
-    """Each candidate gets the step's share, stable the rest.
+    """Candidates share the step's percentage evenly, stable has the rest.
 
     Steps before the last are passed on time, samples and no sign of harm: small shares buy evidence for the
     next. The end of the stage asks for proof of every guardrail and objective.
     """
 
-    def first(self, stage: Canary, candidates: Sequence[str]) -> Allocation:
-        return self._allocation(stage.steps[0], candidates)
+    gathers = True
+
+    def first(self, stage: Canary, situation: Situation) -> Allocation:
+        return _shares(stage.steps[0], situation.candidates)
 
     def dwell(self, stage: Canary) -> timedelta:
         return stage.interval
 
-    def after(self, stage: Canary, step: int, candidates: Sequence[str], evidence: Sequence[Evidence]) -> Proposal:
-        if step + 1 < len(stage.steps):
-            return Proposal(allocation=self._allocation(stage.steps[step + 1], candidates), step=step + 1)
-        lacking = tuple(row for row in evidence if row.verdict is not Verdict.PASS)
-        return Proposal(finished=not lacking and bool(evidence), step=step, lacking=lacking)
+    def propose(self, stage: Canary, situation: Situation) -> Proposal:
+        step = situation.progress.step
+        if step + 1 == len(stage.steps):
+            return finish_or_wait(situation)
+        allocation = _shares(stage.steps[step + 1], situation.candidates)
+        message = f"step {step + 1} of {len(stage.steps)} passed; now {allocation}"
+        return Move(allocation, step + 1, Reason.STEP_PASSED, message)
 
     def steps(self, stage: Canary) -> int:
         return len(stage.steps)
 
-    @staticmethod
-    def _allocation(percent: float, candidates: Sequence[str]) -> Allocation:
-        share = round(percent * 100)
-        shares = dict.fromkeys(candidates, share)
-        return Allocation(shares={STABLE: WHOLE - share * len(candidates), **shares})
+
+def _shares(percent: float, candidates: Sequence[str]) -> Allocation:
+    return Allocation(shares=split(candidates, round(percent * 100), rest=STABLE, whole=WHOLE))
 
 
 canary = CanaryStrategy()

@@ -39,14 +39,7 @@ CASES = [
         "cycle",
     ),
     (RELEASE, "entry: sentiment", "entry: sentimant", "spec.entry", "unknown-name"),
-    (
-        RELEASE,
-        "      versions: {sent",
-        '      versions: {sentiment: "2.0"}\n    - name: b\n      versions: {sent',
-        "spec.candidates[1]",
-        "not-supported",
-    ),
-    (RELEASE, "interval: 1m}", "interval: 1m}\n    - {type: canary}", "spec.strategy[1]", "not-supported"),
+    (RELEASE, "    - {type: canary", "    - {type: approval}\n    - {type: canary", "spec.strategy[0]", "stage-order"),
     (RELEASE, ', address: "127.0.0.1:9002"', "", "spec.components[1].versions[1]", "not-runnable"),
     (
         RELEASE,

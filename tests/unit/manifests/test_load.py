@@ -50,7 +50,12 @@ WORDINGS = [
     ),
     ('stable: {sentiment: "1.0"}', "stable: none", "spec.stable", "must be a mapping of names to values, but is"),
     ('stable: {sentiment: "1.0"}', "stable: {}", "spec.stable", "needs at least 1 entry"),
-    ("type: canary", "type: cannary", "spec.strategy[0].type", "must be 'canary', but is the text 'cannary'"),
+    (
+        "type: canary",
+        "type: cannary",
+        "spec.strategy[0].type",
+        "must be 'canary', 'ab', 'approval', but is the text 'cannary'",
+    ),
     ("type: canary", "type: canary, steps: [5, 1]", "spec.strategy[0].steps", "steps must grow"),
     (
         "type: canary",
