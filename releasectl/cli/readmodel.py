@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
-from urllib.error import URLError
-from urllib.request import urlopen
-
-from pydantic import ValidationError
+from urllib.parse import urlsplit
 
 from releasectl.cli.location import Location
 from releasectl.domain.status import StatusReport
@@ -27,11 +23,18 @@ def read_status(location: Location) -> StatusReport:
 
 def _from_controller(url: str) -> StatusReport | None:
     # The controller listens on loopback and wrote this address itself; httpx would cost 100 ms of imports.
+    from http.client import HTTPConnection, HTTPException
+
+    address = urlsplit(url)
+    connection = HTTPConnection(address.hostname or "", address.port, timeout=TIMEOUT_SECONDS)
     try:
-        with urlopen(f"{url}/v1/status", timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
-            return StatusReport.model_validate_json(answer.read())
-    except (URLError, TimeoutError, OSError, ValidationError, json.JSONDecodeError):
+        connection.request("GET", "/v1/status")
+        answer = connection.getresponse()
+        return StatusReport.model_validate_json(answer.read()) if answer.status == 200 else None
+    except (OSError, HTTPException, ValueError):
         return None
+    finally:
+        connection.close()
 
 
 def _from_git(location: Location) -> StatusReport:

@@ -59,6 +59,9 @@ class GitWatcher:
         if heads is None or self._refreshing is not None or self._clock.now() < self._not_before:
             fault = self.view.fault
             raise Unavailable(fault.message if fault else "the repository has not been read yet")
+        if self.view.fault and self.view.fault.reason is Reason.HISTORY_REWRITTEN:
+            # Nothing is written on top of a history that lost commits until a person has accepted it.
+            raise Denied(self.view.fault.message, hint=self.view.fault.hint)
         try:
             after = await asyncio.to_thread(self._repo.push, heads, manifests=manifests, ledger=ledger)
         except Unavailable as error:
@@ -87,7 +90,9 @@ class GitWatcher:
             return self._read(heads)
         except Unavailable as error:
             return self._faulty(GitFault(Reason.GIT_UNAVAILABLE, error.message, error.hint, error.retry_after))
-        except (Denied, Conflict) as error:
+        except Conflict as error:
+            return self._faulty(GitFault(Reason.HISTORY_REWRITTEN, error.message, error.hint))
+        except Denied as error:
             return self._faulty(GitFault(Reason.GIT_DENIED, error.message, error.hint))
 
     def _faulty(self, fault: GitFault) -> GitView:
