@@ -6,11 +6,12 @@ import hashlib
 import json
 import os
 import re
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from releasectl.errors import UsageError
+from releasectl.errors import Unavailable, UsageError
 
 if TYPE_CHECKING:
     from releasectl.adapters.git.repo import GitRepo
@@ -36,8 +37,8 @@ class Location:
 
     @property
     def shown_url(self) -> str:
-        """The address as it may be shown: without what might be a password in it."""
-        return re.sub(r"(?<=://)[^/@]*@", "", self.url)
+        """The address as it may be shown: without what might be a password or a token in it."""
+        return without_credentials(self.url)
 
     @property
     def controller_file(self) -> Path:
@@ -67,25 +68,44 @@ class Location:
         return str(said["url"])
 
 
+def without_credentials(url: str) -> str:
+    """A URL without user, password and query; anything else as it is."""
+    scheme, there, rest = url.partition("://")
+    if not there:
+        return url
+    # A password may hold a "/" or an "@" that should have been escaped: nothing before the last "@" is shown.
+    return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"
+
+
 def _address(repo: str) -> str:
     if "://" in repo or re.match(r"[\w.-]+@[\w.-]+:", repo):
         return repo
     path = Path(repo).expanduser()
     if not path.exists():
         raise UsageError(f"there is no repository at {repo}", hint="give its path or address with -R")
-    from git import Repo
-    from git.exc import InvalidGitRepositoryError, NoSuchPathError
+    where = _git(path, "rev-parse", "--is-bare-repository", "--absolute-git-dir")
+    if where is None:
+        raise UsageError(f"{path.resolve()} is not a git repository", hint="give one with -R")
+    bare, _, folder = where.partition("\n")
+    if bare == "true":
+        return str(Path(folder).resolve())
+    top = Path(_git(path, "rev-parse", "--show-toplevel") or path).resolve()
+    origin = _git(path, "config", "--get", "remote.origin.url")
+    return _absolute(origin, top) if origin else str(top)
 
+
+def _git(path: Path, *question: str) -> str | None:
+    """What git says of a folder, None if it refuses. GitPython would cost `status` its whole budget of time."""
+    # Inside a hook git's own variables name a repository, which need not be the one that is asked about.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    folder = path if path.is_dir() else path.parent
     try:
-        with Repo(path, search_parent_directories=True) as found:
-            if found.bare:
-                return str(Path(found.git_dir).resolve())
-            remotes = {remote.name: remote for remote in found.remotes}
-            if "origin" in remotes:
-                return _absolute(next(iter(remotes["origin"].urls)), Path(found.working_dir))
-            return str(Path(found.working_dir).resolve())
-    except (InvalidGitRepositoryError, NoSuchPathError) as error:
-        raise UsageError(f"{path.resolve()} is not a git repository", hint="give one with -R") from error
+        done = subprocess.run(
+            ["git", "-C", str(folder), *question], env=environment, capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError as error:
+        raise Unavailable("git is not installed", hint="install git 2.31 or newer and put it on PATH") from error
+    return done.stdout.strip() if done.returncode == 0 else None
 
 
 def _absolute(url: str, base: Path) -> str:
@@ -95,5 +115,6 @@ def _absolute(url: str, base: Path) -> str:
 
 def _default_state(url: str) -> Path:
     base = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    name = re.sub(r"[^A-Za-z0-9]+", "-", url.rstrip("/").removesuffix(".git").rpartition("/")[2]).strip("-") or "repo"
+    last = without_credentials(url).rstrip("/").removesuffix(".git").rpartition("/")[2]
+    name = re.sub(r"[^A-Za-z0-9]+", "-", last).strip("-") or "repo"
     return Path(base).expanduser() / "releasectl" / f"{name}-{hashlib.sha256(url.encode()).hexdigest()[:8]}"

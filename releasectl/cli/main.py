@@ -6,9 +6,7 @@ Commands are imported when they are called, so ``--help`` and ``status`` load ne
 from __future__ import annotations
 
 import os
-import platform
 import sys
-import traceback
 from importlib import import_module
 from typing import NoReturn
 
@@ -142,18 +140,29 @@ def _code(error: ReleasectlError) -> int:
 
 
 def _tell(error: ReleasectlError) -> None:
-    click.echo(f"error: {error.message}", err=True)
+    click.echo(_redacted(f"error: {error.message}"), err=True)
     if error.hint:
-        click.echo(f"hint: {error.hint}", err=True)
+        click.echo(_redacted(f"hint: {error.hint}"), err=True)
 
 
 def _report(error: Exception, arguments: list[str]) -> None:
-    """Something to paste into an issue. Arguments are named, values that might be secret are not."""
-    verb = arguments[0] if arguments else ""
+    """Something to paste into an issue. It names the command and none of its values, which might be secret."""
+    import platform
+    import traceback
+
+    verb = next((argument for argument in arguments if argument in COMMANDS), "")
     trace = "".join(traceback.format_exception(error))
-    click.echo(
+    report = (
         f"error: this is a fault of releasectl, sorry ({type(error).__name__}: {error})\n"
         f"Please report it with the lines below.\n\n"
-        f"releasectl {__version__}, Python {platform.python_version()}, {platform.platform()}, verb {verb!r}\n{trace}",
-        err=True,
+        f"releasectl {__version__}, Python {platform.python_version()}, {platform.platform()}, command {verb!r}\n{trace}"
     )
+    click.echo(_redacted(report), err=True)
+
+
+def _redacted(text: str) -> str:
+    """The text without credentials: neither those that URLs carry nor the token of the environment."""
+    from releasectl.adapters.git.remote import redact
+    from releasectl.cli.location import TOKEN_VARIABLE
+
+    return redact(text, (os.environ.get(TOKEN_VARIABLE, ""),))

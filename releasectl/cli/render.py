@@ -32,7 +32,13 @@ WIDTH_ELSEWHERE = 160
 def console() -> Console:
     """Standard output; colours only on a terminal and unless NO_COLOR says no."""
     width = None if sys.stdout.isatty() else WIDTH_ELSEWHERE
-    return Console(highlight=False, soft_wrap=False, width=width)
+    return _Console(highlight=False, soft_wrap=False, width=width)
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """A reader that has seen enough is told of in one place, ``cli.main``."""
+        raise BrokenPipeError
 
 
 def status_table(report: StatusReport) -> RenderableType:

@@ -6,12 +6,15 @@ import asyncio
 import json
 import os
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import structlog
 from prometheus_client import CollectorRegistry
 
 from releasectl.api.app import create_app
+from releasectl.api.origin import LOOPBACK
 from releasectl.api.server import ApiServer
 from releasectl.cli.location import Location
 from releasectl.cli.telemetry import Telemetry
@@ -20,7 +23,14 @@ from releasectl.controller.loop import run_until_stopped
 from releasectl.controller.passes import Report
 from releasectl.controller.status import StatusBoard
 from releasectl.domain.status import StatusReport
+from releasectl.errors import Denied, Unavailable
 from releasectl.ports import EventSink
+
+log = structlog.get_logger(__name__)
+
+TIDY_SECONDS = 3600.0
+KEEP_EVENTS = timedelta(days=90)
+"""Predictions and outcomes older than this are dropped from the local log."""
 
 
 class Service:
@@ -48,6 +58,8 @@ class Service:
             status=service._status_text,
             not_ready=service._not_ready,
             registry=service._registry,
+            # Listening elsewhere than on loopback was asked for, so is being addressed by other names.
+            hosts=LOOPBACK if host in LOOPBACK else None,
         )
         service._server = ApiServer(app, host=host, port=port or _last_port(location))
         service.url = f"http://{host}:{await service._server.start()}"
@@ -73,7 +85,22 @@ class Service:
 
     async def until(self, stop: asyncio.Event) -> None:
         """Passes until told to stop."""
-        await run_until_stopped(self.wired.controller, stop=stop, on_report=self._take)
+        tidying = asyncio.create_task(self._tidy())
+        try:
+            await run_until_stopped(self.wired.controller, stop=stop, on_report=self._take)
+        finally:
+            tidying.cancel()
+            await asyncio.gather(tidying, return_exceptions=True)
+
+    async def _tidy(self) -> None:
+        """Once in a while: drop old events, repack the mirror."""
+        while True:
+            await asyncio.sleep(TIDY_SECONDS)
+            try:
+                await asyncio.to_thread(self.wired.log.prune, datetime.now(UTC) - KEEP_EVENTS)
+                await asyncio.to_thread(self.wired.repo.maintain)
+            except (Unavailable, Denied) as error:
+                log.warning("tidying up was put off", error=error.message)
 
     async def close(self) -> None:
         """Stop listening and let go; traffic goes on."""

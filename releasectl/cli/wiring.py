@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from releasectl.adapters.git.repo import GitRepo
 from releasectl.adapters.git.trailers import append_trailers
 from releasectl.adapters.metrics.envoy import EnvoySource
 from releasectl.adapters.metrics.event_log import EventLog
@@ -98,13 +99,13 @@ class Wired:
     sites: SiteBuilder
     log: EventLog
     store: SqliteStore
-    close_repo: Callable[[], None]
+    repo: GitRepo
 
     async def close(self) -> None:
         """Let go of everything; traffic goes on."""
         await self.sites.close()
         self.store.close()
-        self.close_repo()
+        self.repo.close()
 
 
 def environment_folder(state: Path, environment: str) -> Path:
@@ -120,4 +121,4 @@ def wire(location: Location, *, cwd: Path, events_url: str) -> Wired:
     log = EventLog(location.state / "events.sqlite")
     sites = SiteBuilder(location.state, cwd, log, events_url)
     controller = Controller(repo=repo, store=store, sites=sites, clock=SteadyClock(), with_trailers=append_trailers)
-    return Wired(controller, sites, log, store, repo.close)
+    return Wired(controller, sites, log, store, repo)

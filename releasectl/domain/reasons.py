@@ -73,6 +73,8 @@ class Reason(StrEnum):
     """The manifest or something it refers to is invalid; traffic stays as last decided."""
     GIT_UNAVAILABLE = "GitUnavailable"
     """The repository does not answer."""
+    HISTORY_REWRITTEN = "HistoryRewritten"
+    """A branch lost commits that were seen before: nothing is written until a person accepts it."""
     GIT_DENIED = "GitDenied"
     """The repository refuses the credentials or the push."""
     ROUTER_UNAVAILABLE = "RouterUnavailable"

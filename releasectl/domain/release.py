@@ -122,12 +122,18 @@ class Sticky(Model):
     cookie: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+$")] | None = None
 
 
+HostName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$"),
+]
+
+
 class Route(Model):
     """Where users' requests come in."""
 
-    hosts: tuple[str, ...] = ()
+    hosts: tuple[HostName, ...] = ()
     """Host names; none means any."""
-    prefix: Annotated[str, StringConstraints(pattern=r"^/")] | None = None
+    prefix: Annotated[str, StringConstraints(pattern=r"^(/[A-Za-z0-9._~-]+)*/?$")] | None = None
     """Path prefix, taken off before the component sees the request; default ``/<release>/``, with hosts ``/``."""
     sticky: Sticky | None = None
     timeout: Duration = parse_duration("15s")

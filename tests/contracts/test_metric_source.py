@@ -183,7 +183,7 @@ def a_world(kind: str, directory: Path) -> Iterator[World]:
         "memory",
         "log",
         "prometheus-mock",
-        pytest.param("prometheus"),
+        pytest.param("prometheus", marks=pytest.mark.debian),
         pytest.param("envoy", marks=pytest.mark.envoy),
     ]
 )

@@ -31,5 +31,5 @@ def rewrite_error(where: str, lost: Mapping[str, Sequence[str]]) -> Conflict:
             parts.append(f"{branch} lost {len(commits)} commits: {'; '.join(commits[:_NAMED])}{more}")
     return Conflict(
         f"history was rewritten in {where}: {', and '.join(parts)}",
-        hint="push the lost commits again, or acknowledge the rewrite",
+        hint="push the lost commits again, or accept it: start the controller once with --accept-rewrite",
     )

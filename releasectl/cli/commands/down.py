@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from releasectl.cli.location import Location
+from releasectl.cli.lock import only_one
 from releasectl.cli.options import repository
-from releasectl.errors import Conflict
+from releasectl.errors import UsageError
 
 
 @click.command()
@@ -22,13 +23,16 @@ def down(*, location: Location, yes: bool, no_input: bool) -> int:
     Users get no answers from then on. Nothing is decided or recorded: the next `run` starts all of it again
     as last decided.
     """
-    if location.controller_url():
-        raise Conflict(
-            "a controller runs with this state folder and would start everything again", hint="stop it first"
-        )
-    if not yes and (no_input or not click.confirm(f"Stop all traffic of {location.shown_url}?", err=True)):
-        return 1
-    ended = asyncio.run(stop_serving(location))
+    if not location.state.exists():
+        click.echo(f"stopped: nothing was running ({location.state} does not exist)", err=True)
+        return 0
+    # A controller would start everything again.
+    with only_one(location):
+        if not yes and no_input:
+            raise UsageError("this stops all traffic and nobody may be asked", hint="say --yes")
+        if not yes and not click.confirm(f"Stop all traffic of {location.shown_url}?", err=True):
+            return 1
+        ended = asyncio.run(stop_serving(location))
     click.echo(f"stopped: {', '.join(ended) or 'nothing was running'}", err=True)
     return 0
 

@@ -71,7 +71,7 @@ def _find(repo: GitRepo, what: str, location: Location) -> Recorded:
 def _lines(recorded: Recorded, record: dict[str, Any]) -> list[str]:
     decision, given = record["decision"], record["given"]
     state = decision.get("state") or {}
-    shares = ", ".join(f"{name} {bp / 100:g} %" for name, bp in (state.get("allocation") or {})["shares"].items())
+    shares = _shares(state)
     lines = [
         f"{decision['action']} {decision['reason']}  {recorded.release}  #{state.get('seq')}  {decision['at']}",
         "",
@@ -84,8 +84,7 @@ def _lines(recorded: Recorded, record: dict[str, Any]) -> list[str]:
     ]
     before = given.get("state")
     if before:
-        was = ", ".join(f"{name} {bp / 100:g} %" for name, bp in before["allocation"]["shares"].items())
-        lines.append(f"  before     {was} (#{before['seq']})")
+        lines.append(f"  before     {_shares(before)} (#{before['seq']})")
     for row in decision.get("evidence", []):
         lines += ["", *_evidence(row)]
     blocks = {name: len(reading.get("blocks", [])) for name, reading in given["observed"].get("readings", {}).items()}
@@ -94,6 +93,11 @@ def _lines(recorded: Recorded, record: dict[str, Any]) -> list[str]:
         lines += ["", f"  blocks     {counted} since the decision before, all in the record"]
     versions = ", ".join(f"{name} {version}" for name, version in record.get("made_by", {}).items())
     return [*lines, f"  made by    {versions}"]
+
+
+def _shares(state: dict[str, Any]) -> str:
+    shares = (state.get("allocation") or {}).get("shares", {})
+    return ", ".join(f"{name} {bp / 100:g} %" for name, bp in shares.items()) or "-"
 
 
 def _evidence(row: dict[str, Any]) -> list[str]:

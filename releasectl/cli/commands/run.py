@@ -10,8 +10,9 @@ import click
 import structlog
 
 from releasectl.cli.location import Location
+from releasectl.cli.lock import only_one
 from releasectl.cli.options import repository
-from releasectl.errors import Conflict, UsageError
+from releasectl.errors import UsageError
 
 log = structlog.get_logger(__name__)
 
@@ -38,10 +39,17 @@ and the next `run` finds them. `releasectl down` stops them.
     metavar="HOST:PORT",
     help="Where the API listens; port 0 takes a free one. It has no authentication: keep it on loopback.",
 )
+@click.option(
+    "--accept-rewrite",
+    is_flag=True,
+    help="Accept that a branch was rewritten and lost commits; until then nothing is written to it.",
+)
 @click.option("--log-format", type=click.Choice(["console", "json"]), default="console", show_default=True)
 @click.option("-v", "--verbose", is_flag=True, help="Log every look, not only what changes.")
 @click.option("-q", "--quiet", is_flag=True, help="Log warnings only.")
-def run(*, location: Location, once: bool, listen: str, log_format: str, verbose: bool, quiet: bool) -> int:
+def run(
+    *, location: Location, once: bool, accept_rewrite: bool, listen: str, log_format: str, verbose: bool, quiet: bool
+) -> int:
     """Reconcile the releases of a repository.
 
     Reads manifests from the repository, starts what they name, routes traffic, judges candidates by live
@@ -55,8 +63,19 @@ def run(*, location: Location, once: bool, listen: str, log_format: str, verbose
 
     configure(log_format, level="debug" if verbose else "warning" if quiet else "info")
     host, port = _host_and_port(listen)
-    with _OnlyOne(location):
+    with only_one(location):
+        if accept_rewrite:
+            _accept_rewrite(location)
         return asyncio.run(_run(location, host, port, once=once))
+
+
+def _accept_rewrite(location: Location) -> None:
+    repo = location.open_repo(mirror="mirror")
+    try:
+        heads = repo.acknowledge_rewrite()
+    finally:
+        repo.close()
+    log.warning("rewrite accepted", manifests=heads.manifests, ledger=heads.ledger)
 
 
 async def _run(location: Location, host: str, port: int, *, once: bool) -> int:
@@ -76,30 +95,6 @@ async def _run(location: Location, host: str, port: int, *, once: bool) -> int:
         return 0
     finally:
         await service.close()
-
-
-class _OnlyOne:
-    """Holds the state folder's lock: two controllers on one folder would run every process twice."""
-
-    def __init__(self, location: Location) -> None:
-        self._path = location.state / "lock"
-
-    def __enter__(self) -> None:
-        import fcntl
-
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self._path.open("a")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._file.close()
-            raise Conflict(
-                f"a controller already runs with the state folder {self._path.parent}",
-                hint="stop it first, or give this one a folder of its own with --state",
-            ) from error
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
 
 
 def _host_and_port(listen: str) -> tuple[str, int]:

@@ -65,9 +65,9 @@ def _watch(location: Location, release: str | None, output: str, until: float | 
 
         from releasectl.cli.render import console, status_trees
 
-        with Live(console=console(), refresh_per_second=4, screen=False) as live:
+        with Live(console=console(), auto_refresh=False) as live:
             while until is None or time.monotonic() < until:
-                live.update(status_trees(_only(read_status(location), release)))
+                live.update(status_trees(_only(read_status(location), release)), refresh=True)
                 time.sleep(0.5)
         return 0
     seen: dict[str, str] = {}

@@ -79,7 +79,8 @@ def _decided(controller: DemoController, stage: Stage, chapter: Any, teller: Tel
     if release is None or release.last is None or release.unrecorded:
         return None
     ended = release.last.candidate == chapter.candidate and release.last.action in ("ROLLBACK", "PROMOTE")
-    return release if ended else None
+    served = all(one.served in (None, one.share) for one in release.variants)
+    return release if ended and served else None
 
 
 def _release(controller: DemoController, stage: Stage, teller: Teller) -> ReleaseStatus | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -49,27 +50,39 @@ class Lines:
 
 
 class LiveTree:
-    """The release as a tree that is redrawn, with the story so far above it."""
+    """The release as a tree that is redrawn, with the story so far above it.
+
+    Every drawing takes turns: a line printed while another thread redraws would stand in the wrong row.
+    """
 
     def __init__(self) -> None:
         from rich.live import Live
 
         from releasectl.cli.render import console
 
-        self._live = Live(console=console(), refresh_per_second=8)
+        self._turn = threading.Lock()
+        self._live = Live(console=console(), auto_refresh=False)
         self._live.start()
 
     def say(self, text: str) -> None:
-        self._live.console.print(text)
+        self._print((text, ""))
 
     def chapter(self, chapter: Any) -> None:
         subject = chapter.message.splitlines()[0]
-        self._live.console.print(f"\n[bold]{chapter.title}[/bold]\n  {chapter.author[0]}: {subject}")
+        self._print("\n", (chapter.title, "bold"), f"\n  {chapter.author[0]}: {subject}")
 
     def show(self, release: ReleaseStatus, now: datetime) -> None:
         from releasectl.cli.render import release_tree
 
-        self._live.update(release_tree(release, now))
+        with self._turn:
+            self._live.update(release_tree(release, now), refresh=True)
 
     def close(self) -> None:
-        self._live.stop()
+        with self._turn:
+            self._live.stop()
+
+    def _print(self, *parts: str | tuple[str, str]) -> None:
+        from rich.text import Text
+
+        with self._turn:
+            self._live.console.print(Text.assemble(*parts))

@@ -18,6 +18,8 @@ from releasectl.domain.observation import ReadState
 from tests.adapters.metrics.real_envoy import eventually
 from tests.adapters.metrics.real_prometheus import RealPrometheus, Target
 
+pytestmark = pytest.mark.debian
+
 ERRORS = Metric(
     name="errors",
     direction="lower",

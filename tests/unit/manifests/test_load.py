@@ -101,7 +101,7 @@ def test_the_nearest_valid_name_is_offered(text: str, hint: str) -> None:
 
 
 def test_all_problems_of_a_file_are_told_at_once_at_their_places() -> None:
-    text = MINIMAL.replace("name: desk", "nme: desk").replace('"1.0", run', "1.0, run").replace("canary", "ab")
+    text = MINIMAL.replace("name: desk", "nme: desk").replace('"1.0", run', "1.0, run").replace("canary", "canny")
     text += "extra: 1\nextra: 2\n"
     found = load_file("r.yaml", text.encode()).problems
     assert [(problem.line, problem.column, problem.path) for problem in found] == [
