@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 import uvicorn
 from starlette.types import ASGIApp
 
-from releasectl.errors import UsageError
+from releasectl.errors import Conflict
 
 
 class _Embedded(uvicorn.Server):
@@ -39,7 +39,7 @@ class ApiServer:
         self._serving: asyncio.Task[None] | None = None
 
     async def start(self) -> int:
-        """Listen; returns the port. Raises UsageError if it cannot."""
+        """Listen; returns the port. Raises Conflict if it cannot."""
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
         listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -47,8 +47,9 @@ class ApiServer:
             listener.bind((self._host, self._port))
         except OSError as error:
             listener.close()
-            raise UsageError(
-                f"cannot listen on {self._host}:{self._port}: {error.strerror}", hint="choose another --port"
+            raise Conflict(
+                f"cannot listen on {self._host}:{self._port}: {(error.strerror or str(error)).lower()}",
+                hint="choose another with --listen HOST:PORT; port 0 takes a free one",
             ) from error
         self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
         await self._server.listening.wait()

@@ -152,10 +152,10 @@ def _report(error: Exception, arguments: list[str]) -> None:
 
     verb = next((argument for argument in arguments if argument in COMMANDS), "")
     trace = "".join(traceback.format_exception(error))
+    where = f"releasectl {__version__}, Python {platform.python_version()}, {platform.platform()}, command {verb!r}"
     report = (
         f"error: this is a fault of releasectl, sorry ({type(error).__name__}: {error})\n"
-        f"Please report it with the lines below.\n\n"
-        f"releasectl {__version__}, Python {platform.python_version()}, {platform.platform()}, command {verb!r}\n{trace}"
+        f"Please report it with the lines below.\n\n{where}\n{trace}"
     )
     click.echo(_redacted(report), err=True)
 

@@ -78,10 +78,11 @@ class Service:
         return self._board.report
 
     async def once(self) -> int:
-        """One pass. 6 if git could not be read at all."""
+        """One pass. 6 if the repository or a router could not be reached, 70 if releasectl failed at a release."""
         report = await self.wired.controller.run_pass()
         self._take(report)
-        return 6 if report.git.heads is None or report.git.fault else 0
+        away = report.git.heads is None or report.git.fault or any(view.router_fault for view in report.views.values())
+        return 6 if away else 70 if report.faults else 0
 
     async def until(self, stop: asyncio.Event) -> None:
         """Passes until told to stop."""

@@ -40,7 +40,7 @@ def demo(*, headless: bool, keep: bool, folder: Path | None) -> int:
     the press over loopback. Then a person proposes a model that is worse for readers, and another that is
     better. What happens to them is decided by `releasectl run` and stands in git, with the numbers.
 
-    Takes about a minute and a half, ends by itself within 150 seconds and leaves no process behind. Exits 0 if
+    Takes about a minute, ends by itself within 150 seconds and leaves no process behind. Exits 0 if
     the decisions in git are those of the story, 1 if not.
     """
     from releasectl.cli.demo.play import play

@@ -57,7 +57,8 @@ def run(
     with its evidence to the ledger branch.
 
     A local environment runs the commands that manifests name: whoever may merge into the repository may run
-    programs here. Exits 0 when told to stop, 6 with --once if the repository cannot be reached.
+    programs here. Exits 0 when told to stop, 6 with --once if the repository or
+    the router cannot be reached.
     """
     from releasectl.logs import configure
 

@@ -39,24 +39,42 @@ async def play(stage: Stage, teller: Teller) -> Ending:
     ending = Ending()
     until = time.monotonic() + LONGEST_SECONDS
     async with DemoController(stage) as controller:
-        teller.say("The controller starts the models; stable must be ready before anybody is served.")
-        first = await _until(lambda: _serving(controller, stage, teller), until, "stable to serve")
-        readers = Readers(stage.story, first.url or "", controller.events_url)
-        stop = asyncio.Event()
-        reading = asyncio.create_task(readers.read(stop))
-        teller.say(f"Readers send lines of the press to {first.url}")
         try:
-            for chapter in stage.story.CHAPTERS:
-                await _chapter(stage, chapter, controller, teller, until)
+            await _tell(stage, controller, teller, until, ending)
         except Unavailable as error:
-            ending.wrong.append(error.message)
-        finally:
-            stop.set()
-            await reading
-        ending.answered = sum(readers.answered.values())
-        ending.failed = dict(readers.failed)
+            ending.wrong += [error.message, *_last_words(controller, stage)]
     _check(stage, ending)
     return ending
+
+
+async def _tell(stage: Stage, controller: DemoController, teller: Teller, until: float, ending: Ending) -> None:
+    teller.say("The controller starts the models; stable must be ready before anybody is served.")
+    first = await _until(lambda: _serving(controller, stage, teller), until, "stable to serve")
+    readers = Readers(stage.story, first.url or "", controller.events_url)
+    stop = asyncio.Event()
+    reading = asyncio.create_task(readers.read(stop))
+    teller.say(f"Readers send lines of the press to {first.url}")
+    try:
+        for chapter in stage.story.CHAPTERS:
+            await _chapter(stage, chapter, controller, teller, until)
+    finally:
+        stop.set()
+        await reading
+        ending.answered = sum(readers.answered.values())
+        ending.failed = dict(readers.failed)
+
+
+def _last_words(controller: DemoController, stage: Stage) -> list[str]:
+    """What the controller says of it, for whoever must find out why."""
+    try:
+        report = controller.status()
+    except Unavailable:
+        return []
+    if report is None:
+        return [f"the controller does not answer; its log is {controller.log}"]
+    release = next((one for one in report.releases if one.name == stage.story.RELEASE), None)
+    condition = release.condition if release else None
+    return [*report.problems, *([f"{condition.reason}: {condition.message}"] if condition else [])]
 
 
 async def _chapter(stage: Stage, chapter: Any, controller: DemoController, teller: Teller, until: float) -> None:

