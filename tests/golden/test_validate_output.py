@@ -105,7 +105,7 @@ def test_a_warning_alone_is_valid(repository: Path) -> None:
     (repository / "releases/unwise.yaml").write_text(text)
     code, out, err = run("releases/unwise.yaml")
     assert code == 0
-    assert out.startswith("warning: releases/unwise.yaml:9:29: spec.strategy[0].steps: a last step of 100")
+    assert out.startswith("warning: releases/unwise.yaml:9:29: spec.strategy[0].steps: a share of 100")
     assert err == "1 manifest in 1 file: valid, 1 warning\n"
 
 
