@@ -16,6 +16,8 @@ from releasectl.errors import Conflict, Denied, Unavailable
 from releasectl.ports import Clock, Commit, Heads, ReleaseRepo
 
 LONGEST_PAUSE = timedelta(seconds=60)
+PATIENCE = timedelta(seconds=2)
+"""How long a pass waits for git before it goes on with what it knew."""
 
 
 class GitWatcher:
@@ -25,7 +27,7 @@ class GitWatcher:
     and after a failure git is left alone for a while, ever longer up to ``LONGEST_PAUSE``.
     """
 
-    def __init__(self, repo: ReleaseRepo, clock: Clock, *, patience: timedelta = timedelta(seconds=2)) -> None:
+    def __init__(self, repo: ReleaseRepo, clock: Clock, *, patience: timedelta = PATIENCE) -> None:
         self._repo = repo
         self._clock = clock
         self._desired = DesiredReader(repo)

@@ -15,7 +15,7 @@ import asyncio
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -23,7 +23,7 @@ from releasectl.controller.collect import Collected
 from releasectl.controller.edits import EditedManifests
 from releasectl.controller.evidence import EvidenceBook
 from releasectl.controller.gitseen import GitFault, GitView
-from releasectl.controller.gitview import GitWatcher
+from releasectl.controller.gitview import PATIENCE, GitWatcher
 from releasectl.controller.pending import Pending
 from releasectl.controller.record import Entry, WithTrailers, commits, entry_of
 from releasectl.controller.site import SiteFactory, SiteView
@@ -86,8 +86,9 @@ class Controller:
         sites: SiteFactory,
         clock: Clock,
         with_trailers: WithTrailers,
+        git_patience: timedelta = PATIENCE,
     ) -> None:
-        self._git = GitWatcher(repo, clock)
+        self._git = GitWatcher(repo, clock, patience=git_patience)
         self._sites = Sites(sites, store)
         self._book = EvidenceBook(store)
         self._pending = Pending(store)

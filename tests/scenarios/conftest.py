@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.scenarios.world import World
 
@@ -17,3 +18,10 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     await world.run_pass()
     yield world
     world.close()
+
+
+@pytest.fixture(autouse=True)
+def logged() -> Iterator[list[dict[str, object]]]:
+    """Log lines as data; printing tracebacks with all their values takes longer than any scenario."""
+    with capture_logs() as lines:
+        yield lines

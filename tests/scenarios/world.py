@@ -6,8 +6,10 @@ answers as the test says, so a wrong route shows up in the counts exactly as it 
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,9 +25,11 @@ from releasectl.adapters.workloads.memory import MemoryWorkloads
 from releasectl.controller.ledger import LedgerReader, dump, request_path
 from releasectl.controller.passes import Controller, Report
 from releasectl.controller.site import Site
+from releasectl.controller.status import StatusBoard
 from releasectl.domain.decision import EffectiveState, PersonAction, PersonRequest
 from releasectl.domain.metric import Metric
 from releasectl.domain.observation import Counts, ReadState
+from releasectl.domain.status import ReleaseStatus, StatusReport
 from releasectl.ports import Commit, Increment, RouteTable, SourceReading
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -124,23 +128,53 @@ class Users:
         return found
 
 
+def prepare(
+    folder: Path, *, releases: Sequence[str] = ("shop",), policy: str = POLICY, template: str = RELEASE
+) -> Path:
+    """A bare repository with the manifests of these releases; many worlds may begin with a copy of it."""
+    origin = folder / "origin.git"
+    work = folder / "first"
+    files = {f"releases/{name}.yaml": template.replace("NAME", name) for name in releases}
+    files |= {"policies/careful.yaml": policy, "environments/local.yaml": ENVIRONMENT}
+    for path, content in files.items():
+        (work / path).parent.mkdir(parents=True, exist_ok=True)
+        (work / path).write_text(content)
+    run_git("init", "--quiet", "--bare", "--template=", "--initial-branch=main", str(origin), cwd=folder)
+    run_git("init", "--quiet", "--template=", "--initial-branch=main", ".", cwd=work)
+    run_git("add", ".", cwd=work)
+    person = ("-c", "user.name=ada", "-c", "user.email=ada@example.org", "-c", "commit.gpgsign=false")
+    run_git(*person, "commit", "--quiet", "-m", "First", cwd=work)
+    run_git("push", "--quiet", str(origin), "main", cwd=work)
+    shutil.rmtree(work)
+    return origin
+
+
+def run_git(*arguments: str, cwd: Path) -> str:
+    """A git command as a person gives it."""
+    return subprocess.run(["git", *arguments], cwd=cwd, check=True, capture_output=True, text=True).stdout
+
+
 class World:
     """Everything around a controller; ``controller`` is replaced by ``restart``."""
 
-    def __init__(self, folder: Path, *, releases: Sequence[str] = ("shop",), policy: str = POLICY) -> None:
+    def __init__(self, folder: Path, *, prepared: Path | None = None, **wanted: Any) -> None:
+        """``prepared`` is copied; without it a repository is made as ``wanted`` (see ``prepare``)."""
+        folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self._open: list[GitRepo | SqliteStore] = []
+        self._asked = 0
+        self.seen = StatusReport(source="controller", at=START, repository="origin")
         self.origin = folder / "origin.git"
+        if prepared is None:
+            prepare(folder, **wanted)
+        else:
+            shutil.copytree(prepared, self.origin)
         self.clock = ManualClock()
         self.router = MemoryRouter()
         self.workloads = MemoryWorkloads()
         self.users = Users(self.router, self.clock)
-        self._git("init", "--quiet", "--bare", "--initial-branch=main", str(self.origin), cwd=folder)
         self.person = self._repo("person")
-        files = {f"releases/{name}.yaml": RELEASE.replace("NAME", name).encode() for name in releases}
-        files |= {"policies/careful.yaml": policy.encode(), "environments/local.yaml": ENVIRONMENT.encode()}
-        self._first_commit(files)
-        self.wrap: Any = lambda kind, port: port
+        self.wrap: Callable[[str, Any], Any] = lambda kind, port: port
         """Puts a test's own layer around a port: ``wrap(kind, port)``."""
         self.restart()
 
@@ -158,11 +192,14 @@ class World:
             ),
             clock=self.clock,
             with_trailers=append_trailers,
+            git_patience=timedelta(minutes=5),
         )
+        self.board = StatusBoard("origin")
 
     async def run_pass(self) -> Report:
         """One pass at the present time."""
         report = await self.controller.run_pass()
+        self.seen = self.board.update(report, self.router.entry_url)
         for name, state in report.states.items():
             for variant in state.variants.values():
                 self.users.versions[name, variant.tag] = variant.versions["app"].name
@@ -175,6 +212,14 @@ class World:
             self.clock.at += timedelta(seconds=every)
             reports.append(await self.run_pass())
         return reports
+
+    async def run_until(self, ended: Callable[[], bool], *, every: float = 1.0, at_most: float = 120) -> None:
+        """Passes while time moves on, until what is asked for is so."""
+        for _ in range(round(at_most / every)):
+            if ended():
+                return
+            await self.run_for(every, every=every)
+        assert ended(), f"not within {at_most:g} s; decided: {self.reasons()}"
 
     def close(self) -> None:
         """Let go of repositories and stores."""
@@ -202,10 +247,18 @@ class World:
         text = self.read(path).replace("  strategy:", block + "  strategy:")
         self.write(path, text, f"Try {version}")
 
+    def replace(self, path: str, before: str, after: str) -> None:
+        """A person's commit that changes some text of a file."""
+        text = self.read(path)
+        assert before in text, text
+        self.write(path, text.replace(before, after))
+
     def ask(self, action: PersonAction, release: str = "shop", reason: str = "because") -> str:
         """A person's request on the ledger."""
         heads = self.person.fetch()
-        request = PersonRequest(id=f"{action}-{release}-1", action=action, by="ada", at=self.clock.now(), reason=reason)
+        self._asked += 1
+        name = f"{action}-{release}-{self._asked}"
+        request = PersonRequest(id=name, action=action, by="ada", at=self.clock.now(), reason=reason)
         self.person.push(
             heads, ledger=[Commit(f"Ask for {action}", {request_path(release, request.id): dump(request)})]
         )
@@ -219,6 +272,35 @@ class World:
 
     def state(self, release: str = "shop") -> EffectiveState:
         return self.states()[release]
+
+    def status(self, release: str = "shop") -> ReleaseStatus:
+        """What people are shown of a release since the last pass."""
+        return next(one for one in self.seen.releases if one.name == release)
+
+    def condition(self, release: str = "shop") -> str:
+        """The reason that people are shown."""
+        condition = self.status(release).condition
+        return condition.reason.value if condition else ""
+
+    def records(self, release: str = "shop") -> list[dict[str, Any]]:
+        """The decision records of a release in the ledger, by number."""
+        heads = self.person.fetch()
+        tree = self.person.tree(heads.ledger) if heads.ledger else {}
+        paths = sorted(path for path in tree if path.startswith(f"releases/{release}/decisions/"))
+        contents = self.person.read([tree[path].oid for path in paths])
+        return [json.loads(contents[tree[path].oid]) for path in paths]
+
+    def check(self) -> None:
+        """Ledger, traffic and repository agree, and every decision is recorded once."""
+        assert not self.store.intents(), "a decision still waits for its record"
+        ids = [one["Releasectl-Decision-Id"] for one in self.decisions()]
+        assert len(ids) == len(set(ids)), "a decision is recorded twice"
+        for name, state in self.states().items():
+            numbers = [record["decision"]["state"]["seq"] for record in self.records(name)]
+            assert numbers == list(range(1, state.seq + 1)), f"{name}: {numbers}"
+            if not state.removed:
+                assert state.allocation.same_as(self.router.tables[name].shares), name
+        self.fsck()
 
     def share(self, variant: str, release: str = "shop") -> int:
         """Basis points that the router serves now."""
@@ -242,7 +324,7 @@ class World:
 
     def fsck(self) -> None:
         """The repository is whole."""
-        self._git("fsck", "--strict", "--no-dangling", cwd=self.origin)
+        run_git("fsck", "--strict", "--no-dangling", cwd=self.origin)
 
     # --- parts ------------------------------------------------------------------------------------------
 
@@ -250,19 +332,3 @@ class World:
         repo = GitRepo(str(self.origin), mirror=self.folder / name)
         self._open.append(repo)
         return repo
-
-    def _first_commit(self, files: Mapping[str, bytes]) -> None:
-        work = self.folder / "first"
-        for path, content in files.items():
-            (work / path).parent.mkdir(parents=True, exist_ok=True)
-            (work / path).write_bytes(content)
-        self._git("init", "--quiet", "--initial-branch=main", ".", cwd=work)
-        self._git("add", ".", cwd=work)
-        self._git(
-            "-c", "user.name=ada", "-c", "user.email=ada@example.org", "commit", "--quiet", "-m", "First", cwd=work
-        )
-        self._git("push", "--quiet", str(self.origin), "main", cwd=work)
-
-    @staticmethod
-    def _git(*arguments: str, cwd: Path) -> None:
-        subprocess.run(["git", *arguments], cwd=cwd, check=True, capture_output=True)
