@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from releasectl.controller.collect import Collected
 from releasectl.decide.inputs import Desired
@@ -21,7 +22,10 @@ from releasectl.ports import EvidenceStore
 
 _OUTAGE = "outage"
 _SERVED = "served"
+_CHECKPOINT = "checkpoint"
 _NOTE_EVERY = timedelta(seconds=5)
+MOST_BLOCKS = 2000
+"""Blocks kept of one release; beyond that all are folded and only the folds are kept, for a record stays small."""
 
 
 @dataclass
@@ -31,6 +35,11 @@ class _Page:
     decision: str
     generation: str
     folds: Folds
+    """Everything so far."""
+    checkpoint: Folds | None = None
+    """Everything before ``blocks``, if that is more than what the last decision recorded."""
+    until: datetime | None = None
+    """Blocks that ended by then are folded and gone."""
     blocks: dict[str, list[Block]] = field(default_factory=dict)
     outage_seconds: float = 0.0
     looked_at: datetime | None = None
@@ -47,24 +56,22 @@ class EvidenceBook:
 
     def look(
         self, desired: Desired, state: EffectiveState, collected: Collected, now: datetime
-    ) -> tuple[Mapping[str, Reading], float, Evaluation]:
-        """Add what was collected: all readings since the last decision, the outage so far, the evidence."""
+    ) -> tuple[Observation, Evaluation]:
+        """Add what was collected: all that was read since the last decision, and the evidence."""
         page = self._page(desired, state, collected)
         names = _metrics_of(desired)
         fresh = self._news(page, state.release, names, collected)
         unfolded = {name: _reading(state.release, name, collected, blocks) for name, blocks in fresh.items()}
-        evaluation = evaluate(
-            policy=desired.policy.spec,
-            metrics=desired.metrics,
-            candidates=state.candidates,
-            folds=page.folds,
-            observed=Observation(readings=unfolded),
-            epoch=state.epoch,
-        )
+        evaluation = _evaluated(desired, state, page.folds, unfolded)
         page.folds = evaluation.folds
         self._count_outage(page, desired, state, collected, now)
-        readings = {name: _reading(state.release, name, collected, page.blocks.get(name, ())) for name in names}
-        return readings, page.outage_seconds, evaluation
+        observed = Observation(
+            readings={name: _reading(state.release, name, collected, page.blocks.get(name, ())) for name in names},
+            folds=page.checkpoint,
+            unreadable_seconds=page.outage_seconds,
+        )
+        self._shorten(page, state, now)
+        return observed, evaluation
 
     def served_since(self, state: EffectiveState, *, served: bool, now: datetime) -> datetime | None:
         """Since when the state's shares have been seen to be served; None if they are not served now.
@@ -89,38 +96,43 @@ class EvidenceBook:
         """A decision about the release is recorded: what led to it is in git now."""
         self._store.forget(release)
         self._store.note(release, _OUTAGE, None)
+        self._store.note(release, _CHECKPOINT, None)
         self._pages.pop(release, None)
 
     def _page(self, desired: Desired, state: EffectiveState, collected: Collected) -> _Page:
         page = self._pages.get(state.release)
         if page and page.decision == state.decision and page.generation == desired.generation:
             return page
-        page = _Page(state.decision, desired.generation, state.folds)
-        noted = self._store.noted(state.release, _OUTAGE)
-        same = noted is not None and noted["decision"] == state.decision
-        page.outage_seconds = noted["seconds"] if same else state.unreadable_seconds
+        page = _Page(state.decision, desired.generation, state.folds, until=state.folded_until)
+        noted = self._noted(state, _OUTAGE)
+        page.outage_seconds = noted["seconds"] if noted else state.unreadable_seconds
+        if checkpoint := self._noted(state, _CHECKPOINT):
+            page.folds = page.checkpoint = checkpoint["folds"]
+            page.until = datetime.fromisoformat(checkpoint["until"])
         self._pages[state.release] = page
-        # Stored blocks include those just collected; they are folded as news below, once.
+        # Stored blocks include those just collected; they are folded as news by the caller, once.
         for name in _metrics_of(desired):
             new = len(collected.blocks.get((state.release, name), ()))
-            stored = [block for block in self._store.blocks(state.release, name) if _is_after(block, state)]
+            stored = [b for b in self._store.blocks(state.release, name) if page.until is None or b.end_at > page.until]
             page.blocks[name] = stored[: len(stored) - new] if new else stored
-        self._fold_again(page, desired, state)
+        kept = {name: Reading(state=ReadState.OK, blocks=tuple(blocks)) for name, blocks in page.blocks.items()}
+        page.folds = _evaluated(desired, state, page.folds, kept).folds
         return page
 
-    @staticmethod
-    def _fold_again(page: _Page, desired: Desired, state: EffectiveState) -> None:
-        observed = Observation(
-            readings={name: Reading(state=ReadState.OK, blocks=tuple(blocks)) for name, blocks in page.blocks.items()}
-        )
-        page.folds = evaluate(
-            policy=desired.policy.spec,
-            metrics=desired.metrics,
-            candidates=state.candidates,
-            folds=page.folds,
-            observed=observed,
-            epoch=state.epoch,
-        ).folds
+    def _shorten(self, page: _Page, state: EffectiveState, now: datetime) -> None:
+        """Keep folds instead of blocks once there are many. Crashing between the two steps counts nothing twice."""
+        if sum(len(blocks) for blocks in page.blocks.values()) <= MOST_BLOCKS:
+            return
+        note = {"decision": state.decision, "folds": page.folds, "until": now.isoformat()}
+        self._store.note(state.release, _CHECKPOINT, note)
+        self._store.forget(state.release)
+        page.checkpoint, page.until = page.folds, now
+        page.blocks.clear()
+
+    def _noted(self, state: EffectiveState, key: str) -> Any:
+        """A note, if it is about what follows the state's decision."""
+        noted = self._store.noted(state.release, key)
+        return noted if noted and noted["decision"] == state.decision else None
 
     @staticmethod
     def _news(page: _Page, release: str, names: Sequence[str], collected: Collected) -> dict[str, list[Block]]:
@@ -152,5 +164,12 @@ def _reading(release: str, metric: str, collected: Collected, blocks: Sequence[B
     return Reading(state=state, detail=detail, blocks=tuple(blocks))
 
 
-def _is_after(block: Block, state: EffectiveState) -> bool:
-    return state.folded_until is None or block.end_at > state.folded_until
+def _evaluated(desired: Desired, state: EffectiveState, folds: Folds, readings: Mapping[str, Reading]) -> Evaluation:
+    return evaluate(
+        policy=desired.policy.spec,
+        metrics=desired.metrics,
+        candidates=state.candidates,
+        folds=folds,
+        observed=Observation(readings=readings),
+        epoch=state.epoch,
+    )

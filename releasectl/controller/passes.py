@@ -250,8 +250,9 @@ class Controller:
         )
         if state is None or state.progress is None:
             return seen, Evaluation()
-        readings, outage, evaluation = self._book.look(desired, state, collected.get(site, Collected()), now)
-        return seen.model_copy(update={"readings": readings, "unreadable_seconds": outage}), evaluation
+        read, evaluation = self._book.look(desired, state, collected.get(site, Collected()), now)
+        update = {"readings": read.readings, "folds": read.folds, "unreadable_seconds": read.unreadable_seconds}
+        return seen.model_copy(update=update), evaluation
 
     def _asked(
         self, desired: Desired, state: EffectiveState | None, held: Mapping[str, Quarantine]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -81,5 +81,7 @@ class Observation(Model):
     """By variant."""
     readings: Mapping[str, Reading] = {}
     """By metric."""
+    folds: Mapping[str, Mapping[str, Any]] | None = None
+    """Where the readings' blocks are folded in, when earlier ones since the last decision were too many to keep."""
     unreadable_seconds: float = 0.0
     """Time in this stage during which some guardrail's metric could not be read."""

@@ -36,8 +36,10 @@ def evaluate(
 ) -> Evaluation:
     """Fold what was observed into ``folds`` and judge every guardrail and objective of every candidate.
 
-    ``epoch`` is that of the present step: only its exposures count towards the step's minimum samples.
+    The observation's own folds take precedence, being later ones. ``epoch`` is that of the present step: only
+    its exposures count towards the step's minimum samples.
     """
+    folds = folds if observed.folds is None else observed.folds
     rows: list[Evidence] = []
     after: dict[str, Mapping[str, Any]] = {}
     for key, rule, comparison in _comparisons(policy, metrics, candidates):
