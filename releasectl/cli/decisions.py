@@ -68,6 +68,15 @@ def history(repo: ReleaseRepo, ledger: str | None, release: str | None, limit: i
     return found
 
 
+def matching(repo: ReleaseRepo, ledger: str | None, what: str, limit: int | None = None) -> list[Recorded]:
+    """Decisions of a release, else those whose identity or commit begins with ``what``. Newest first."""
+    return history(repo, ledger, what, limit) or [
+        row
+        for row in history(repo, ledger, None, None)
+        if len(what) >= 4 and (row.fields.get("id", "").startswith(what) or row.commit.startswith(what))
+    ]
+
+
 def record_of(repo: ReleaseRepo, recorded: Recorded) -> dict[str, Any] | None:
     """The full record of a decision, None if its file is not there."""
     entry = repo.tree(recorded.commit).get(recorded.path)

@@ -28,6 +28,7 @@ COMMANDS = {
     "status": ("releasectl.cli.commands.status:status", "Show releases, their shares and their evidence."),
     "history": ("releasectl.cli.commands.history:history", "List the decisions of the ledger."),
     "explain": ("releasectl.cli.commands.explain:explain", "Tell why a decision was taken, with its numbers."),
+    "replay": ("releasectl.cli.commands.replay:replay", "Make recorded decisions again and compare them."),
     # people's commits
     "pause": ("releasectl.cli.commands.people:pause", "Ask the controller to advance nothing for a release."),
     "resume": ("releasectl.cli.commands.people:resume", "End a pause."),
@@ -38,7 +39,7 @@ COMMANDS = {
 GROUPS = {
     "Before the merge": ("demo", "validate", "schema", "decide"),
     "The controller": ("run", "down"),
-    "What is going on, and why": ("status", "history", "explain"),
+    "What is going on, and why": ("status", "history", "explain", "replay"),
     "People's commits": ("pause", "resume", "promote", "rollback", "lift"),
 }
 

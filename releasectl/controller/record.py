@@ -57,13 +57,14 @@ def entry_of(given: Input, decision: Decision) -> Entry:
                 "revision": desired.revision if desired else "",
                 "path": desired.path if desired else "",
                 "policy": desired.policy.to_data() if desired else None,
+                "metrics": {name: metric.to_data() for name, metric in desired.metrics.items()} if desired else {},
                 "state": given.state.to_data() if given.state else None,
                 "observed": given.observed.to_data(),
                 "requests": [request.to_data() for request in given.requests],
                 "invalid": given.invalid,
                 "quarantine": {key: held.to_data() for key, held in given.quarantine.items()},
             },
-            "made_by": _versions(),
+            "made_by": made_by(),
         },
     )
 
@@ -176,6 +177,7 @@ def _capitalised(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _versions() -> dict[str, str]:
+def made_by() -> dict[str, str]:
+    """Versions of what computed a decision here."""
     libraries = {name: version(name) for name in ("numpy", "scipy", "pydantic")}
     return {"releasectl": __version__, "python": platform.python_version(), **libraries}

@@ -260,14 +260,6 @@ def _same(old: tuple[Document, ...], new: tuple[Document, ...]) -> bool:
 def _joined(given: Given, inputs: tuple[Document, ...], warnings: tuple[Problem, ...]) -> Resolved:
     if given.policy is None or given.environment is None:
         raise AssertionError("a missing reference is a problem")
-    generation = digest_of(
-        {
-            "release": given.release.to_data(),
-            "policy": given.policy.to_data(),
-            "environment": given.environment.to_data(),
-            "metrics": {name: metric.to_data() for name, metric in given.metrics.items()},
-        }
-    )
     return Resolved(
         given.release,
         given.policy,
@@ -275,6 +267,20 @@ def _joined(given: Given, inputs: tuple[Document, ...], warnings: tuple[Problem,
         given.metrics,
         given.document.file,
         given.policy_path,
-        generation,
+        generation_of(given.release, given.policy, given.environment, given.metrics),
         warnings,
+    )
+
+
+def generation_of(
+    release: Release, policy: PromotionPolicy, environment: Environment, metrics: Mapping[str, Metric]
+) -> str:
+    """Digest of the canonical form of a release and all that it refers to."""
+    return digest_of(
+        {
+            "release": release.to_data(),
+            "policy": policy.to_data(),
+            "environment": environment.to_data(),
+            "metrics": {name: metric.to_data() for name, metric in metrics.items()},
+        }
     )

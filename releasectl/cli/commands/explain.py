@@ -51,15 +51,10 @@ def explain(*, what: str, location: Location, output: str) -> int:
 
 
 def _find(repo: GitRepo, what: str, location: Location) -> Recorded:
-    from releasectl.cli.decisions import history
+    from releasectl.cli.decisions import matching
     from releasectl.controller.gitread import heads_of
 
-    ledger = heads_of(repo).ledger
-    rows = history(repo, ledger, what, 1) or [
-        row
-        for row in history(repo, ledger, None, None)
-        if len(what) >= 4 and (row.fields.get("id", "").startswith(what) or row.commit.startswith(what))
-    ]
+    rows = matching(repo, heads_of(repo).ledger, what, 1)
     if not rows:
         raise UsageError(
             f"no release, decision or commit {what!r} in the ledger of {location.shown_url}",
