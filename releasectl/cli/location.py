@@ -7,7 +7,7 @@ import json
 import os
 import re
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,8 @@ GIT_TIMEOUT_SECONDS = 20.0
 class Location:
     """A repository and the folder that belongs to it on this machine."""
 
-    url: str
+    url: str = field(repr=False)
+    """As it was typed, perhaps with credentials: not for showing."""
     branch: str
     ledger: str
     state: Path
