@@ -23,7 +23,11 @@ into blocks anywhere gives the same state to the bit.
                                        ``claim="worse"`` for guardrails, ``"better"`` for superiority and
                                        non-inferiority; relative or absolute margin; dispersion factor
 ``Horizon``                            the same for a stage with a last tick: finds harm sooner, because
-                                       no error is kept for later; ``rule.breached(state)``
+                                       no error is kept for later; ``rule.breached(state)``, and
+                                       ``rule.p_value(peak)`` below alpha says the same
+``SampleRatio``                        whether units reach the arms in the shares that were set
+``Betting``                            limits for a bounded mean, as of paired differences
+``weighted_log_e``, ``bonferroni``, ``e_bh``, ``multipletests``, ``Ledger``: several metrics, one error
 ``Odds``                               two proportions over a stage whose information is planned: counts
                                        from the first tick, finds small and large harm soonest
 ``difference_init``, ``_step``         sums for ``difference_interval`` and ``ratio_interval``: always-valid
@@ -92,8 +96,8 @@ _NAMES = {
     "allocation": ("Shares", "allocate", "largest_remainder"),
     "assignment": ("Layout", "Range", "arrange", "bucket", "place", "rearrange"),
     "bandit": (
-        "BestArm", "beta_posterior", "normal_posterior", "prob_best", "prob_best_beta", "prob_best_normal",
-        "top_two_shares",
+        "BestArm", "beta_posterior", "normal_posterior", "prob_best", "prob_best_beta", "prob_best_net",
+        "prob_best_normal", "top_two_shares",
     ),
     "drift": (
         "CorrelationShift", "Homogeneity", "KolmogorovSmirnov", "chi2_homogeneity", "jensen_shannon_distance",

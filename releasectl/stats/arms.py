@@ -49,6 +49,7 @@ class Arms(Sizes):
             v=w * w * (ratio * ratio * self.var_b + self.var_c),
             k3=np.zeros_like(w),
             w=w,
+            given=False,
         )
 
 

@@ -56,12 +56,18 @@ class Contrast:
 class Increments:
     """Of each tick, shape (..., ticks): ``s`` = sign w (edge - m_c), its variance ``v`` and third central
     moment ``k3`` at the edge of the null, and the weight w = n_b n_c / (n_b + n_c). All 0 in a tick that
-    says nothing."""
+    says nothing.
+
+    ``given`` tells whether v is fixed by things that say nothing of s under the null, as sizes and the total
+    of outcomes do. A variance estimated from the tick's own values is not: where values are skewed it is
+    small just when s is large.
+    """
 
     s: Floats
     v: Floats
     k3: Floats
     w: Floats
+    given: bool
 
 
 class Comparable(Protocol):

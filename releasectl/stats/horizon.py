@@ -7,6 +7,9 @@ standardised and scaled to a step of time that is fixed before its outcome: the 
 what is still expected (weights fixed from the past, as in Lehmacher & Wassmer 1999). So a ramp, a drift or
 traffic that was misjudged moves efficiency, not the error, and the motion ends at 1 on the last tick.
 
+Where a tick's variance is estimated from its own values, the step is scaled by what earlier ticks let
+expect, and the motion is divided by its estimated deviation only as a whole.
+
 Skewness, which counts of rare outcomes have, is taken out before the comparison by the cube-root
 transform of Wilson & Hilferty (1931), exact in this sense for a shifted gamma distribution.
 """
@@ -21,22 +24,25 @@ from numpy.typing import NDArray
 from scipy import special
 
 from releasectl.stats.boundary import crossing_probability, power_boundary
-from releasectl.stats.contrast import Claim, Comparable, Contrast, MarginKind, Worse
+from releasectl.stats.contrast import Claim, Comparable, Contrast, Increments, MarginKind, Worse
 from releasectl.stats.determinism import Floats, at_least, exp, log, running_max
 from releasectl.stats.dispersion import Heterogeneity, dispersion_factor
 from releasectl.stats.fold import decoded, empty, encoded
 
 _NOT_YET = -1e9
+_SLOW = 0.25  # a first look that has this part of the information planned for it is taken
 
 
 @dataclass(frozen=True)
 class HorizonState(Heterogeneity):
-    """``time`` t in [0, 1], ``position`` of the motion, ``third`` its third cumulant; ``score`` now and the
-    largest, ``peak``, in units of the boundary's c."""
+    """``time`` t in [0, 1], ``position`` of the motion, with its variance
+    ``spread`` and third cumulant ``third``; ``score`` now and the largest, ``peak``, in units of the boundary's
+    c."""
 
     ticks: int
     time: Floats
     position: Floats
+    spread: Floats
     third: Floats
     score: Floats
     peak: Floats
@@ -68,8 +74,9 @@ class Horizon:
     margin: float = 0.0
     margin_kind: MarginKind = "relative"
     worse: Worse = "lower"
-    shape: float = 0.4
-    from_tick: int = 5
+    shape: float = 0.43
+    from_tick: int = 1
+    any_looks: bool = False
     dispersion_from: int | None = None
     plan: tuple[float, ...] | None = None
 
@@ -87,12 +94,12 @@ class Horizon:
     @property
     def boundary(self) -> float:
         """The c that ``peak`` must reach: computed once for each alpha, shape and first look."""
-        return power_boundary(alpha=self.alpha, shape=self.shape, first=self._first)
+        return power_boundary(alpha=self.alpha, shape=self.shape, first=self._first, looks=self._looks)
 
     def init(self, shape: tuple[int, ...] = ()) -> HorizonState:
         """Before any tick."""
         names = ("informative", "weight", "total", "variance", "q_ss", "q_sw", "q_ww")
-        nothing = {name: empty(shape) for name in (*names, "time", "position", "third")}
+        nothing = {name: empty(shape) for name in (*names, "time", "position", "spread", "third")}
         floor = {name: empty(shape, _NOT_YET) for name in ("score", "peak")}
         return HorizonState(ticks=0, **nothing, **floor)
 
@@ -104,13 +111,15 @@ class Horizon:
         if s.shape[-1] == 0:
             return state, np.broadcast_to(state.score[..., None], one.s.shape)
         sums = state.running(s, v, w)
-        motion = self._motion(state, (s, v, k3), sums.variance)
+        motion = self._motion(state, Increments(s, v, k3, w, one.given), sums)
         score = self._score(state.ticks, motion, sums)
+        time, position, spread, third = (a[..., -1] for a in motion)
         after = HorizonState(
             ticks=state.ticks + s.shape[-1],
-            time=motion[0][..., -1],
-            position=motion[1][..., -1],
-            third=motion[2][..., -1],
+            time=time,
+            position=position,
+            spread=spread,
+            third=third,
             score=score[..., -1],
             peak=running_max(state.peak, score)[..., -1],
             **sums.last(),
@@ -130,45 +139,54 @@ class Horizon:
         """Chance under the null that the largest score by the last tick is at least this."""
         if peak <= 0:
             return 1.0
-        return crossing_probability(c=peak, shape=self.shape, first=self._first)
+        return crossing_probability(c=peak, shape=self.shape, first=self._first, looks=self._looks)
+
+    @property
+    def _looks(self) -> int | None:
+        return None if self.any_looks else self.last_tick
 
     @property
     def _first(self) -> float:
-        # A quarter of what is planned for the first look, so that a slow beginning does not delay it.
         plan = self.plan or (1.0,) * self.last_tick
-        return 0.25 * sum(plan[: self.first_look]) / sum(plan)
+        return sum(plan[: self.first_look]) / sum(plan)
 
-    def _motion(
-        self, state: HorizonState, tick: tuple[Floats, Floats, Floats], variance: Floats
-    ) -> tuple[Floats, Floats, Floats]:
-        """Time, position and third cumulant after each tick."""
-        s, v, k3 = tick
+    def _motion(self, state: HorizonState, one: Increments, sums: Heterogeneity) -> Floats:
+        """Time, position, its variance and third cumulant after each tick, shape (4, ..., ticks)."""
         plan = self.plan or (1.0,) * self.last_tick
-        time, position, third = state.time, state.position, state.third
-        out = np.empty((3, *s.shape))
-        for t in range(s.shape[-1]):
+        now = np.stack(np.broadcast_arrays(state.time, state.position, state.spread, state.third))
+        out = np.empty((4, *one.s.shape))
+        variance, weight = state.variance, state.weight
+        for t in range(one.s.shape[-1]):
+            s, v, k3, w = (a[..., t] for a in (one.s, one.v, one.k3, one.w))
+            expected = v if one.given else _expected(v, w, variance, weight)
             done = state.ticks + t + 1
-            ahead = variance[..., t] * (sum(plan[done:]) / sum(plan[:done]))
-            some = v[..., t] > 0
-            variance_now = np.where(some, v[..., t], 1.0)
-            share = np.where(some, (1.0 - time) * (variance_now / (variance_now + ahead)), 0.0)
-            scale = np.sqrt(share / variance_now)
-            time = time + share
-            position = position + scale * s[..., t]
-            third = third + scale * scale * scale * k3[..., t]
-            out[0, ..., t], out[1, ..., t], out[2, ..., t] = time, position, third
-        return out[0], out[1], out[2]
+            ahead = (variance + expected) * (sum(plan[done:]) / sum(plan[:done]))
+            some = v > 0
+            unit = np.where(some, expected, 1.0)
+            share = np.where(some, (1.0 - now[0]) * (unit / (unit + ahead)), 0.0)
+            scale = np.sqrt(share / unit)
+            now = now + np.stack([share, scale * s, scale * scale * v, scale * scale * scale * k3])
+            out[..., t] = now
+            variance, weight = sums.variance[..., t], sums.weight[..., t]
+        return out
 
-    def _score(self, ticks: int, motion: tuple[Floats, Floats, Floats], sums: Heterogeneity) -> Floats:
+    def _score(self, ticks: int, motion: Floats, sums: Heterogeneity) -> Floats:
         """The motion over t^shape, without skewness and with the dispersion factor; very low before looks."""
-        time, position, third = motion
-        look = (ticks + 1 + np.arange(time.shape[-1]) >= self.first_look) & (time >= self._first)
-        t = np.where(look, time, 1.0)
-        z = position / np.sqrt(t)
+        time, position, spread, third = motion
+        look = ticks + 1 + np.arange(time.shape[-1]) >= self.first_look
+        look = look & (time >= _SLOW * self._first) & (spread > 0)
+        t, u = np.where(look, time, 1.0), np.where(look, spread, 1.0)
+        z = position / np.sqrt(u)
         if self.dispersion_from is not None:
             z = z / np.sqrt(dispersion_factor(sums))
-        z = symmetric(z, third / (t * np.sqrt(t)))
+        z = symmetric(z, third / (u * np.sqrt(u)))
         return np.where(look, z * exp((0.5 - self.shape) * log(t)), _NOT_YET)
+
+
+def _expected(v: Floats, w: Floats, variance: Floats, weight: Floats) -> Floats:
+    """The variance that earlier ticks let expect of a tick of this weight; the first tick's is its own."""
+    known = (weight > 0) & (variance > 0)
+    return np.where(known, w * (variance / np.where(known, weight, 1.0)), v)
 
 
 def symmetric(z: Floats, skewness: Floats) -> Floats:

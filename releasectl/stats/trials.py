@@ -94,6 +94,7 @@ class Trials:
             v=w * w * spread * (n / (n - 1.0)),
             k3=contrast.sign * (w * w * w * skew),
             w=w,
+            given=True,
         )
 
     def arms(self) -> Arms:

@@ -24,6 +24,18 @@ def test_boundary_and_chance_are_inverse(shape):
     assert crossing_probability(c=c, shape=shape, first=0.05) == pytest.approx(0.03, rel=1e-4)
 
 
+@pytest.mark.parametrize(("looks", "constant"), [(2, 1.678), (4, 1.733), (10, 1.801)])
+def test_few_looks_have_the_published_constants(looks, constant):
+    # O'Brien & Fleming's, one-sided 5 % (Jennison & Turnbull 2000, table 2.3 at two-sided 10 %).
+    assert power_boundary(alpha=0.05, shape=0.0, first=1 / looks, looks=looks) == pytest.approx(constant, abs=2e-3)
+
+
+def test_fewer_looks_need_a_lower_boundary_and_any_looks_the_highest():
+    at = [power_boundary(alpha=0.05, shape=0.43, first=0.05, looks=n) for n in (20, 60, 200, 2000, None)]
+    assert at == sorted(at)
+    assert Horizon(last_tick=20, any_looks=True).boundary > Horizon(last_tick=20).boundary
+
+
 def test_a_smaller_error_and_an_earlier_look_need_a_higher_boundary():
     at = {a: power_boundary(alpha=a, shape=0.4, first=0.05) for a in (0.1, 0.05, 0.01)}
     assert at[0.1] < at[0.05] < at[0.01]
@@ -82,6 +94,6 @@ def test_no_traffic_is_no_evidence():
 
 def test_a_rule_that_could_never_look_is_refused():
     with pytest.raises(ValueError, match="last tick"):
-        Horizon(last_tick=5)
+        Horizon(last_tick=5, from_tick=5)
     with pytest.raises(ValueError, match="every tick"):
         Horizon(last_tick=8, plan=(1.0, 2.0))
