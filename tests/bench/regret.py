@@ -141,18 +141,22 @@ def mabwiser_policies() -> dict[str, Callable[[list[str], int], object]] | None:
 
 
 def play_mabwiser(scene: Scene, make: Callable[[list[str], int], object], *, runs: int) -> Outcome:
-    """MABWiser as it is used in a loop: predict gives one arm for the tick, partial_fit learns its outcomes."""
+    """MABWiser as it is used in a loop: predict gives one arm for the tick, partial_fit learns its outcomes.
+
+    The first tick is split evenly, so that no policy starts from a single arm.
+    """
     rng = np.random.default_rng([SEED, scene.number, 2])
     arms = [str(i) for i in range(len(scene.rates))]
     lost, last = np.zeros(runs), np.zeros(runs)
     for run in range(runs):
         bandit = make(arms, SEED + run)
-        bandit.fit(arms, [0] * len(arms))
+        served = np.arange(REQUESTS_PER_TICK) % len(arms)
         for tick in range(TICKS):
             rates = scene.at(tick)
-            arm = int(bandit.predict())
-            rewards = (rng.random(REQUESTS_PER_TICK) < rates[arm]).astype(int)
-            bandit.partial_fit([arms[arm]] * REQUESTS_PER_TICK, rewards)
-            lost[run] += REQUESTS_PER_TICK * (rates.max() - rates[arm])
-        last[run] = float(arm == int(np.argmax(rates)))
+            rewards = (rng.random(REQUESTS_PER_TICK) < rates[served]).astype(int)
+            learn = bandit.partial_fit if tick else bandit.fit
+            learn([arms[i] for i in served], rewards)
+            lost[run] += float((rates.max() - rates[served]).sum())
+            last[run] = np.mean(served == int(np.argmax(rates)))
+            served = np.full(REQUESTS_PER_TICK, int(bandit.predict()))
     return Outcome(lost, last)
