@@ -62,10 +62,13 @@ class Horizon:
     """Evidence for a claim about two arms at every tick up to ``last_tick``; later ticks are not read.
 
     ``claim``, ``margin``, ``margin_kind`` and ``worse`` are those of ``Contrast``; blocks are ``Trials``,
-    ``Moments`` or ``RatioMoments``. ``alpha`` is spent over ticks ``from_tick`` to ``last_tick``. ``plan``
-    gives the information expected of each tick, in any unit (None: even); with a known ramp that is
-    n_b n_c / (n_b + n_c) of each step. ``dispersion_from`` turns on the dispersion factor, and then no
-    earlier tick is acted on.
+    ``Moments`` or ``RatioMoments``. ``alpha`` is spent over ticks ``from_tick`` to ``last_tick``.
+
+    ``plan`` gives the information expected of each tick, in any unit (None: even); with a known ramp that is
+    n_b n_c / (n_b + n_c) of each step. ``dispersion_from`` turns on the dispersion factor, and then no earlier
+    tick is acted on. Turn it on, with ``from_tick`` 5 or more, for measured values too: their skewness is not
+    known. The boundary is that for one look a tick at even steps of information; ``any_looks`` and the
+    dispersion factor take the higher one for looks without pause.
     """
 
     last_tick: int
@@ -143,7 +146,8 @@ class Horizon:
 
     @property
     def _looks(self) -> int | None:
-        return None if self.any_looks else self.last_tick
+        # An estimated scale has tails of its own; the higher boundary pays for them.
+        return None if self.any_looks or self.dispersion_from is not None else self.last_tick
 
     @property
     def _first(self) -> float:

@@ -56,6 +56,12 @@ def test_short_stages_thin_traffic_and_rare_outcomes_keep_the_error(ticks, n_b, 
             assert crossed.mean() <= at_most(ALPHA), rate
 
 
+@pytest.mark.parametrize("world", [World(0.8, icc=0.01), World(0.05, icc=0.01)], ids=[".80", ".05"])
+def test_with_clustered_outcomes_the_dispersion_factor_keeps_false_alarms_near_alpha(world):
+    rule = Horizon(TICKS, dispersion_from=10)
+    assert rule.breached(rule.step(rule.init((RUNS,)), world.draw(2))).mean() <= 1.5 * ALPHA
+
+
 @pytest.mark.parametrize("rate", [0.99, 0.05])
 def test_a_margin_holds_at_its_edge_and_so_does_a_claim_of_safety(rate):
     rng, margin = np.random.default_rng([12, int(1000 * rate)]), 0.02
@@ -113,7 +119,7 @@ def test_starts_find_late_harm_sooner():
 
 def test_means_are_compared_with_the_error_that_was_asked_for():
     rng, runs, ticks = np.random.default_rng(7), 1000, 60
-    rule, mixture = Horizon(ticks, from_tick=5), Stratified(v_opt=16.0 * 16 * ticks / 10)
+    rule, mixture = Horizon(ticks, dispersion_from=10), Stratified(v_opt=16.0 * 16 * ticks / 10)
     fired = []
     for _ in range(10):
         arms = []
