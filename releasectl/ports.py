@@ -255,6 +255,8 @@ class SourceReading:
     """JSON; handed back at the next read once the increments are safely stored."""
     faults: Mapping[str, tuple[ReadState, str]] = field(default_factory=dict)
     """Release -> what is wrong with its own data (stale, invalid), where that is not so for all."""
+    exposures: bool = False
+    """Whether trials are the requests at the entry, each once, so that their numbers must follow the shares."""
 
 
 class MetricSource(Protocol):

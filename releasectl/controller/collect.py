@@ -10,7 +10,7 @@ from releasectl.controller.site import Site
 from releasectl.domain.decision import EffectiveState
 from releasectl.domain.metric import Metric
 from releasectl.domain.observation import Block, Counts, ReadState
-from releasectl.ports import EvidenceStore, Increment, MetricSource, SourceReading
+from releasectl.ports import EvidenceStore, Increment, MetricSource, Served, SourceReading
 
 Key = tuple[str, str]
 """Release and metric."""
@@ -39,11 +39,20 @@ class Collector:
         self._site = site
         self._store = store
         self._read_at: dict[str, datetime] = {}
+        self._in_force: dict[str, tuple[int, datetime]] = {}
 
     async def collect(
-        self, metrics: Mapping[str, Metric], on_trial: Mapping[str, EffectiveState], now: datetime
+        self,
+        metrics: Mapping[str, Metric],
+        on_trial: Mapping[str, EffectiveState],
+        served: Mapping[str, Served],
+        now: datetime,
     ) -> Collected:
-        """Read every metric once. Only releases on trial get blocks, the cursors of the others move on too."""
+        """Read every metric once. Only releases on trial get blocks, the cursors of the others move on too.
+
+        ``served`` is what the router was seen to serve just before.
+        """
+        self._watch(on_trial, served, now)
         collected = Collected()
         for source, asked in self._by_source(metrics.values()):
             name = f"{self._site.environment.name}/{source.kind}"
@@ -86,9 +95,32 @@ class Collector:
         blocks: dict[Key, list[Block]] = {}
         for (release, epoch), counts in sorted(arms.items()):
             if any(arm.trials for arm in counts.values()):
-                block = Block(start_at=since, end_at=now, epoch=epoch, arms=dict(sorted(counts.items())))
+                shares = self._shares(on_trial[release], epoch, metric) if reading.exposures else None
+                block = Block(start_at=since, end_at=now, epoch=epoch, arms=dict(sorted(counts.items())), shares=shares)
                 blocks.setdefault((release, metric), []).append(block)
         return blocks
+
+    def _watch(self, on_trial: Mapping[str, EffectiveState], served: Mapping[str, Served], now: datetime) -> None:
+        """Keep since when each release's shares have been served without a break, as far as that was seen."""
+        kept = {}
+        for release, state in on_trial.items():
+            seen = served.get(release)
+            if seen is None or seen.epoch != state.epoch or not state.allocation.same_as(seen.shares):
+                continue
+            known = self._in_force.get(release)
+            kept[release] = known if known and known[0] == state.epoch else (state.epoch, now)
+        self._in_force = kept
+
+    def _shares(self, state: EffectiveState, epoch: int, metric: str) -> Mapping[str, int] | None:
+        """The shares that everything counted now was assigned under, or None where that is not sure.
+
+        Requests are counted when they end: those that began under the shares before are let pass first. With
+        sticky units the requests of one are not independent, so their number need not follow the shares.
+        """
+        began, known = self._read_at.get(metric), self._in_force.get(state.release)
+        if began is None or known is None or known[0] != epoch or state.route.sticky is not None:
+            return None
+        return state.allocation.shares if began >= known[1] + state.route.timeout else None
 
 
 def _belongs(increment: Increment, state: EffectiveState) -> bool:

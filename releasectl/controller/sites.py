@@ -71,7 +71,8 @@ class Sites:
         metrics: dict[str, Metric] = {}
         for one in desired:
             metrics |= one.metrics
-        return await self._collectors[name].collect(metrics, on_trial, now)
+        served = self.views.get(name, SiteView()).served
+        return await self._collectors[name].collect(metrics, on_trial, served, now)
 
     async def run_workloads(
         self, desired: Mapping[str, Desired], states: Mapping[str, EffectiveState], held: Collection[str]

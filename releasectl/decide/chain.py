@@ -36,6 +36,7 @@ HOLD: Sequence[Check] = (
     checks.candidate_not_ready,
     checks.route_not_served,
     checks.guardrails_missing,
+    checks.sample_ratio_mismatch,
 )
 HOLD_GATHERING: Sequence[Check] = (
     checks.metrics_unavailable,

@@ -194,6 +194,12 @@ def guardrails_missing(given: Input) -> Finding | None:
     return Finding(Reason.NO_GUARDRAILS, f"policy {desired_of(given).policy.name} declares no guardrails")
 
 
+def sample_ratio_mismatch(given: Input) -> Finding | None:
+    """Requests do not reach the variants in the decided shares, so their numbers prove nothing."""
+    found = given.evaluation.mismatch
+    return Finding(Reason.SAMPLE_RATIO_MISMATCH, found) if found else None
+
+
 def metrics_unavailable(given: Input) -> Finding | None:
     """A metric is stale, invalid or its provider does not answer."""
     for row in given.evaluation.evidence:

@@ -39,7 +39,9 @@ _WAITING = frozenset(
         Reason.AWAITING_APPROVAL,
     }
 )
-_FOR_PEOPLE = frozenset({Reason.INVALID_MANIFEST, Reason.QUARANTINED, Reason.NO_GUARDRAILS})
+_FOR_PEOPLE = frozenset(
+    {Reason.INVALID_MANIFEST, Reason.QUARANTINED, Reason.NO_GUARDRAILS, Reason.SAMPLE_RATIO_MISMATCH}
+)
 
 
 def hold(given: Input, finding: Finding) -> Decision:

@@ -31,6 +31,9 @@ class Block(Model):
     """Sequence number of the decision whose shares were in force."""
     arms: Mapping[str, Counts]
     """Counts by variant."""
+    shares: Mapping[str, int] | None = None
+    """Basis points by variant, if they are known to have been in force for every request that is counted and
+    every request is counted once; then trials must follow them."""
 
 
 class ReadState(StrEnum):

@@ -64,6 +64,8 @@ class PolicySpec(Model):
     """Trials that each arm needs in each metric at each step."""
     min_dwell: Duration = parse_duration("0s")
     """Least time at each step, where the strategy asks for less."""
+    sample_ratio: Annotated[float, Field(gt=0, le=0.1)] = 0.001
+    """The chance of ever stopping a trial because requests seem not to follow the decided shares though they do."""
     max_duration: Duration = parse_duration("24h")
     """The longest that a stage may take."""
     when_inconclusive: Literal["rollback", "hold"] = "rollback"

@@ -50,6 +50,8 @@ class Reason(StrEnum):
     """Processes of a variant are starting."""
     WAITING_FOR_ROUTE = "WaitingForRoute"
     """The decided shares are not yet seen to be served."""
+    SAMPLE_RATIO_MISMATCH = "SampleRatioMismatch"
+    """Requests do not reach the variants in the decided shares: the data are wrong, a person is asked."""
     METRICS_UNAVAILABLE = "MetricsUnavailable"
     """A guardrail's metric is stale, invalid or its provider does not answer."""
     NO_GUARDRAILS = "NoGuardrails"

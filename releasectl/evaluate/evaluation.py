@@ -13,6 +13,7 @@ from releasectl.domain.policy import Guardrail, Objective, PolicySpec
 from releasectl.evaluate.comparison import Comparison
 from releasectl.evaluate.guardrails import guardrail_comparison, judge_guardrail
 from releasectl.evaluate.objectives import judge_objective, objective_comparison
+from releasectl.evaluate.sample_ratio import fold_key, fold_sample_ratio, mismatch
 
 Folds = Mapping[str, Mapping[str, Any]]
 
@@ -23,6 +24,8 @@ class Evaluation:
 
     evidence: tuple[Evidence, ...] = ()
     folds: Folds = field(default_factory=dict)
+    mismatch: str | None = None
+    """Why the counts cannot be trusted: requests did not reach the variants in the decided shares."""
 
 
 def evaluate(
@@ -51,7 +54,22 @@ def evaluate(
             rows.append(judge_guardrail(comparison, rule, comparison.read(state, epoch, limit), raw))
         else:
             rows.append(judge_objective(comparison, rule, comparison.read(state, epoch, None), raw))
-    return Evaluation(evidence=tuple(rows), folds=after)
+    ratios = _sample_ratios(folds, observed, candidates)
+    # Each metric counts the same requests; together they may be wrong no more often than the policy says.
+    level = policy.sample_ratio / max(1, len(ratios))
+    wrong = (found for state in ratios.values() if (found := mismatch(state, candidates, level)))
+    return Evaluation(evidence=tuple(rows), folds=after | ratios, mismatch=next(wrong, None))
+
+
+def _sample_ratios(folds: Folds, observed: Observation, candidates: tuple[str, ...]) -> dict[str, Mapping[str, Any]]:
+    """Folds of the metrics that count requests at the entry."""
+    after = {}
+    for metric, reading in sorted(observed.readings.items()):
+        key = fold_key(metric, candidates)
+        state = fold_sample_ratio(folds.get(key), reading.blocks, candidates)
+        if state is not None:
+            after[key] = state
+    return after
 
 
 def _comparisons(

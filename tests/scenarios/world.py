@@ -91,6 +91,8 @@ class Users:
     state: ReadState = ReadState.OK
     kind: str = "envoy"
     seed: int = 7
+    misrouted: float = 0.0
+    """Part of the candidates' requests that reach stable all the same."""
 
     def __post_init__(self) -> None:
         self._rng = np.random.default_rng(self.seed)
@@ -110,7 +112,10 @@ class Users:
         increments = tuple(
             increment for table in self.router.tables.values() for increment in self._requests(table, seconds)
         )
-        return {metric.name: SourceReading(ReadState.OK, increments=increments, cursor=1) for metric in metrics}
+        return {
+            metric.name: SourceReading(ReadState.OK, increments=increments, cursor=1, exposures=True)
+            for metric in metrics
+        }
 
     def _requests(self, table: RouteTable, seconds: float) -> list[Increment]:
         total = round(self.requests_per_second * seconds)
@@ -119,7 +124,10 @@ class Users:
         names = list(table.shares.shares)
         split = self._rng.multinomial(total, [table.shares.share(name) / 10_000 for name in names])
         found = []
-        for name, trials in zip(names, split.tolist(), strict=True):
+        astray = {name: round(n * self.misrouted) for name, n in zip(names, split.tolist(), strict=True)}
+        astray["stable"] = -sum(lost for name, lost in astray.items() if name != "stable")
+        for name, reached in zip(names, split.tolist(), strict=True):
+            trials = reached - astray[name]
             version = self.versions[table.release, table.tags[name]]
             key = (table.release, version)
             self.served[key] = self.served.get(key, 0) + trials

@@ -103,6 +103,7 @@ class EnvoySource:
             increments=tuple(increment for increment in new if increment is not None),
             cursor=moved(before, seen, life).to_json(query),
             faults=faults,
+            exposures=query.errors is not None,
         )
 
     def _increment(self, cluster: str, new: Totals) -> Increment | None:
