@@ -64,7 +64,7 @@ class Location:
         try:
             said: dict[str, Any] = json.loads(self.controller_file.read_text())
             os.kill(int(said["pid"]), 0)
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, TypeError):
             return None
         return str(said["url"])
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -48,6 +48,10 @@ Exit codes: 0 done; 1 a negative answer; 3 waiting for a person; 4 still in prog
 5 precondition or conflict; 6 a dependency could not be reached; 64 usage; 70 our bug; 130 interrupted."""
 
 
+class _ReaderGone(Exception):
+    """Whoever read our output has seen enough: head, less."""
+
+
 class LazyGroup(click.Group):
     """Knows names and one-line helps by heart and imports a command when it is used."""
 
@@ -73,6 +77,13 @@ class LazyGroup(click.Group):
             hint = f"; did you mean '{close[0]}'?" if close else ""
             raise click.UsageError(f"no command '{args[0]}'{hint}", ctx)
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as gone:
+            # click would end the program with 1.
+            raise _ReaderGone from gone
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for title, names in GROUPS.items():
@@ -114,8 +125,8 @@ def main(arguments: list[str]) -> int:
     except click.ClickException as error:
         error.show()
         return 64
-    except BrokenPipeError:
-        # The reader has seen enough (head, less); Python must not complain again at exit.
+    except (_ReaderGone, BrokenPipeError):
+        # Python must not complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except ReleasectlError as error:

@@ -25,13 +25,20 @@ def decide_from_files(
 ) -> Decision:
     """Raises ManifestError with every problem of the files."""
     at = _time(now)
-    state = _read(EffectiveState, state_file) if state_file else None
-    observed = _read(Observation, evidence_file) if evidence_file else Observation()
+    problems: list[Problem] = []
+    state = _read(EffectiveState, state_file, problems) if state_file else None
+    observed = _read(Observation, evidence_file, problems) if evidence_file else None
     catalog = catalog_of(folder)
     if release not in catalog.releases:
         names = ", ".join(catalog.releases[:10]) or "none"
         raise UsageError(f"no release {release!r} below {folder}", hint=f"there are: {names}")
-    resolved = catalog.resolve(release)
+    try:
+        resolved = catalog.resolve(release)
+    except ManifestError as error:
+        raise ManifestError((*error.problems, *problems)) from error
+    if problems:
+        raise ManifestError(tuple(problems))
+    observed = observed or Observation()
     desired = Desired(
         release=resolved.release,
         policy=resolved.policy,
