@@ -4,6 +4,9 @@ A comparison holds what policy and metric fix in advance. Its state is plain JSO
 ledger), blocks fold into it one after the other, and reading it gives numbers. Harm is judged by the mean
 of two e-processes, an exact one that needs no large numbers and a stratified one that is sharper once
 they are there; absence of harm and superiority by a stratified one (``releasectl.stats``).
+
+The folding itself is done on arrays (``Folded``): a release is one entry, a simulation thousands, and both
+get the same bits.
 """
 
 from __future__ import annotations
@@ -11,8 +14,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
-from typing import Any, Literal, NamedTuple
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from releasectl import stats
 from releasectl.domain.base import digest_of
@@ -20,6 +23,10 @@ from releasectl.domain.evidence import Arm
 from releasectl.domain.observation import Block
 from releasectl.domain.policy import Margin
 from releasectl.domain.release import STABLE
+
+if TYPE_CHECKING:
+    from numpy import float64
+    from numpy.typing import NDArray
 
 EXACT_PART = 0.5
 """Weight of the exact e-process in the mean; fixed in advance, so the mean is an e-process too."""
@@ -42,6 +49,26 @@ class Reading(NamedTuple):
     peak: float
     safe_peak: float
     limit_lower: float | None
+
+
+@dataclass(frozen=True)
+class Folded:
+    """The statistics in a state as arrays, one entry for each trial under comparison."""
+
+    exact: stats.TwoByTwoState
+    strat: stats.StratifiedState
+    safe: stats.StratifiedState
+    diff: stats.DifferenceState
+    log_e: NDArray[float64]
+    peak: NDArray[float64]
+
+
+class Limits(NamedTuple):
+    """Estimates with their always-valid intervals, candidate minus stable in the metric's own direction."""
+
+    estimate: NDArray[float64]
+    lower: NDArray[float64]
+    upper: NDArray[float64]
 
 
 @cache
@@ -79,47 +106,69 @@ class Comparison:
         counts = [(block.arms.get(STABLE), block.arms.get(self.candidate)) for block in blocks]
         b = [(arm.events, arm.trials) if arm else (0, 0) for arm, _ in counts]
         c = [(arm.events, arm.trials) if arm else (0, 0) for _, arm in counts]
-        good, harm = self._trials(b, c)
         step = [(n_b, n_c) for block, (_, n_b), (_, n_c) in zip(blocks, b, c, strict=True) if block.epoch >= step_epoch]
         kept = state["step"] if state["epoch"] == step_epoch else [0, 0]
-        exact, exact_log = self._exact.run(
-            stats.TwoByTwoState.from_json(dict(state["exact"])), harm if self._exact.worse == "higher" else good
+        counted = stats.Trials.of_good(
+            x_b=[x for x, _ in b], n_b=[n for _, n in b], x_c=[x for x, _ in c], n_c=[n for _, n in c]
         )
-        shown = harm.swapped() if self._swapped else good
-        strat, strat_log = self._stratified.run(stats.StratifiedState.from_json(dict(state["strat"])), shown)
-        safe = self._safe.step(stats.StratifiedState.from_json(dict(state["safe"])), shown)
-        log_e = self._mean(exact_log, strat_log, first_tick=strat.ticks - len(blocks) + 1)
-        return {
-            "exact": exact.to_json(),
-            "strat": strat.to_json(),
-            "safe": safe.to_json(),
-            "diff": stats.difference_step(stats.DifferenceState.from_json(dict(state["diff"])), good).to_json(),
-            "log_e": log_e[-1],
-            "peak": max(state["peak"], *log_e),
+        after = self.fold_arrays(_decoded(state), counted)
+        return _encoded(after) | {
             "stable": [state["stable"][0] + sum(n for _, n in b), state["stable"][1] + sum(x for x, _ in b)],
             "tried": [state["tried"][0] + sum(n for _, n in c), state["tried"][1] + sum(x for x, _ in c)],
             "step": [kept[0] + sum(n for n, _ in step), kept[1] + sum(n for _, n in step)],
             "epoch": step_epoch,
         }
 
+    def fold_arrays(self, folded: Folded, counted: stats.Trials) -> Folded:
+        """Add ticks of events among trials, shape (..., ticks), at least one tick."""
+        good, harm = (counted, counted.flipped()) if self.direction == "higher" else (counted.flipped(), counted)
+        shown = harm.swapped() if self._swapped else good
+        exact, exact_log = self._exact.run(folded.exact, harm if self._exact.worse == "higher" else good)
+        strat, strat_log = self._stratified.run(folded.strat, shown)
+        log_e = self._mean(exact_log, strat_log, before=folded.strat.ticks)
+        return Folded(
+            exact=exact,
+            strat=strat,
+            safe=self._safe.step(folded.safe, shown),
+            diff=stats.difference_step(folded.diff, good),
+            log_e=log_e[..., -1],
+            peak=_larger(folded.peak, log_e.max(axis=-1)),
+        )
+
+    def fresh_arrays(self, shape: tuple[int, ...] = ()) -> Folded:
+        """Before any tick."""
+        strat = self._stratified.init(shape)
+        return Folded(
+            exact=self._exact.init(shape),
+            strat=strat,
+            safe=self._safe.init(shape),
+            diff=stats.difference_init(shape),
+            log_e=strat.log_e,
+            peak=strat.log_e,
+        )
+
+    def limits(self, folded: Folded) -> Limits:
+        """Estimates and intervals; limits are infinite while there is not enough."""
+        interval = stats.difference_interval(folded.diff, alpha=self.total_alpha, v_opt=self._v_opt)
+        if self.direction == "higher":
+            return Limits(interval.estimate, interval.low, interval.high)
+        return Limits(-interval.estimate, -interval.high, -interval.low)
+
     def read(self, state: State, step_epoch: int, limit: float | None) -> Reading:
         """The numbers in a state; ``limit`` is the rate whose lower confidence limit is wanted as well."""
-        interval = stats.difference_interval(
-            stats.DifferenceState.from_json(dict(state["diff"])), alpha=self.total_alpha, v_opt=self._v_opt
-        )
-        sign = 1.0 if self.direction == "higher" else -1.0
-        low, high = sorted((sign * float(interval.low), sign * float(interval.high)))
+        folded = _decoded(state)
+        limits = self.limits(folded)
         return Reading(
             stable=Arm(trials=state["stable"][0], events=state["stable"][1]),
             tried=Arm(trials=state["tried"][0], events=state["tried"][1]),
             step_trials=min(state["step"]) if state["epoch"] == step_epoch else 0,
-            estimate=_finite(sign * float(interval.estimate)),
-            lower=_finite(low),
-            upper=_finite(high),
+            estimate=finite(float(limits.estimate)),
+            lower=finite(float(limits.lower)),
+            upper=finite(float(limits.upper)),
             log_e=state["log_e"],
             peak=state["peak"],
-            safe_peak=float(stats.StratifiedState.from_json(dict(state["safe"])).peak),
-            limit_lower=None if limit is None else self._limit_lower(state["tried"]),
+            safe_peak=float(folded.safe.peak),
+            limit_lower=None if limit is None else self.limit_lower(state["tried"]),
         )
 
     def margin_as_difference(self, reading: Reading) -> float | None:
@@ -132,13 +181,13 @@ class Comparison:
 
     # --- rules ------------------------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def _v_opt(self) -> float:
         # Frozen before any data: the variance after about ten looks of the samples the policy asks for.
         n = self.min_samples
         return float(stats.expected_variance(ticks=TUNED_TICKS, n_b=4 * n, n_c=n, rate=TUNED_RATE))
 
-    @property
+    @cached_property
     def _exact(self) -> stats.TwoByTwo:
         if self.margin.points is not None:
             return stats.TwoByTwo(starts=_starts(), margin=self.margin.points / 100, margin_kind="absolute")
@@ -147,7 +196,7 @@ class Comparison:
             return stats.TwoByTwo(effects=stats.RISES, starts=_starts(), margin=relative, worse="higher")
         return stats.TwoByTwo(starts=_starts(), margin=min(relative, 1.0))
 
-    @property
+    @cached_property
     def _stratified(self) -> stats.StratifiedProportion:
         return stats.StratifiedProportion(
             v_opt=self._v_opt,
@@ -157,7 +206,7 @@ class Comparison:
             margin_kind="absolute" if self.margin.points is not None else "relative",
         )
 
-    @property
+    @cached_property
     def _safe(self) -> stats.StratifiedProportion:
         superior = self.claim == "superior"
         return stats.StratifiedProportion(
@@ -182,22 +231,18 @@ class Comparison:
 
     # --- arithmetic -------------------------------------------------------------------------------------
 
-    def _trials(self, b: Sequence[tuple[int, int]], c: Sequence[tuple[int, int]]) -> tuple[stats.Trials, stats.Trials]:
-        """The blocks once with good outcomes counted and once with bad ones."""
-        counted = stats.Trials.of_good(
-            x_b=[x for x, _ in b], n_b=[n for _, n in b], x_c=[x for x, _ in c], n_c=[n for _, n in c]
-        )
-        return (counted, counted.flipped()) if self.direction == "higher" else (counted.flipped(), counted)
-
-    def _mean(self, exact: Sequence[float], strat: Sequence[float], first_tick: int) -> list[float]:
+    def _mean(self, exact: NDArray[float64], strat: NDArray[float64], before: int) -> NDArray[float64]:
         """ln of the weighted mean of the two e-processes after each tick; the asymptotic one counts as 1 at first."""
-        values = []
-        for tick, (one, other) in enumerate(zip(exact, strat, strict=True), start=first_tick):
-            sharp = float(other) if tick >= self._stratified.from_tick else 0.0
-            values.append(_log_mean(float(one), sharp))
-        return values
+        import numpy as np
 
-    def _limit_lower(self, tried: Sequence[int]) -> float:
+        sharp = strat.copy()
+        sharp[..., : max(0, self._stratified.from_tick - 1 - before)] = 0.0
+        both = np.stack([exact, sharp], axis=-1)
+        mean: NDArray[float64] = stats.weighted_log_e(log_e=both, weights=(EXACT_PART, 1 - EXACT_PART))
+        return mean
+
+    def limit_lower(self, tried: Sequence[int]) -> float:
+        """The always-valid lower limit of the candidate's own rate."""
         trials, events = tried
         if not trials:
             return 0.0
@@ -207,24 +252,40 @@ class Comparison:
         return float(low)
 
     def _fresh(self) -> dict[str, Any]:
-        return {
-            "exact": self._exact.init().to_json(),
-            "strat": self._stratified.init().to_json(),
-            "safe": self._safe.init().to_json(),
-            "diff": stats.difference_init().to_json(),
-            "log_e": 0.0,
-            "peak": 0.0,
-            "stable": [0, 0],
-            "tried": [0, 0],
-            "step": [0, 0],
-            "epoch": -1,
-        }
+        counted = {"stable": [0, 0], "tried": [0, 0], "step": [0, 0], "epoch": -1}
+        return _encoded(self.fresh_arrays()) | counted
 
 
-def _log_mean(exact: float, strat: float) -> float:
-    top = max(exact, strat)
-    return top + math.log(EXACT_PART * math.exp(exact - top) + (1 - EXACT_PART) * math.exp(strat - top))
+def _decoded(state: State) -> Folded:
+    import numpy as np
+
+    return Folded(
+        exact=stats.TwoByTwoState.from_json(dict(state["exact"])),
+        strat=stats.StratifiedState.from_json(dict(state["strat"])),
+        safe=stats.StratifiedState.from_json(dict(state["safe"])),
+        diff=stats.DifferenceState.from_json(dict(state["diff"])),
+        log_e=np.asarray(state["log_e"], dtype=np.float64),
+        peak=np.asarray(state["peak"], dtype=np.float64),
+    )
 
 
-def _finite(value: float) -> float | None:
+def _encoded(folded: Folded) -> dict[str, Any]:
+    return {
+        "exact": folded.exact.to_json(),
+        "strat": folded.strat.to_json(),
+        "safe": folded.safe.to_json(),
+        "diff": folded.diff.to_json(),
+        "log_e": float(folded.log_e),
+        "peak": float(folded.peak),
+    }
+
+
+def _larger(one: NDArray[float64], other: NDArray[float64]) -> NDArray[float64]:
+    import numpy as np
+
+    return np.maximum(one, other)
+
+
+def finite(value: float) -> float | None:
+    """As evidence shows it: nine decimals, None where it is infinite or not a number."""
     return round(value, 9) if math.isfinite(value) else None

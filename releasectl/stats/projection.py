@@ -10,7 +10,7 @@ import numpy as np
 
 from releasectl.stats.determinism import Floats, floats
 
-_STEPS = 12
+_STEPS = 10
 
 
 def project_on_ratio(th_b: Floats, th_c: Floats, n_b: Floats, n_c: Floats, ratio: float) -> Floats:
