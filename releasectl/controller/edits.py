@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from releasectl.controller.record import Entry
-from releasectl.domain.decision import Action, Decision
+from releasectl.decide.inputs import Desired
+from releasectl.domain.decision import Action, Decision, Edit
+from releasectl.domain.release import Release
 from releasectl.errors import ManifestError
 from releasectl.manifests.edit import apply
 
@@ -17,8 +19,9 @@ if TYPE_CHECKING:
 class EditedManifests:
     """Contents by path, edited in the order of the decisions."""
 
-    def __init__(self, contents: dict[str, bytes]) -> None:
+    def __init__(self, contents: dict[str, bytes], desired: Mapping[str, Desired]) -> None:
         self._contents = contents
+        self._desired = desired
 
     @classmethod
     async def load(cls, git: GitWatcher, entries: Sequence[Entry]) -> EditedManifests:
@@ -29,7 +32,7 @@ class EditedManifests:
             path = _path(entry.decision)
             if entry.decision.edit and path in tree:
                 contents[path] = await git.blob(tree[path].oid)
-        return cls(contents)
+        return cls(contents, git.view.desired.desired)
 
     def blocked(self, decision: Decision) -> bool:
         """A promotion whose manifest cannot be edited: it must not be recorded as if it had been."""
@@ -46,12 +49,36 @@ class EditedManifests:
 
     def _edited(self, decision: Decision) -> bytes | None:
         before = self._contents.get(_path(decision))
-        if before is None or decision.edit is None:
+        edit = self._wanted(decision)
+        if before is None or edit is None:
             return None
         try:
-            return apply(before, decision.release, decision.edit, file=_path(decision))
+            return apply(before, decision.release, edit, file=_path(decision))
         except ManifestError:
             return None
+
+    def _wanted(self, decision: Decision) -> Edit | None:
+        """The edit, without candidates that a person has meanwhile put in the place of those it speaks of.
+
+        A rollback acts before it is recorded, and may have to wait for its record: the manifest can have
+        changed since it was decided.
+        """
+        desired = self._desired.get(decision.release)
+        if decision.edit is None or decision.state is None or not decision.action.acts_first:
+            return decision.edit
+        if desired is None:
+            return None
+        held = {item.identity for item in decision.state.quarantine if item.decision == decision.id}
+        drop = tuple(name for name in decision.edit.drop if _identities(desired.release, name) & held)
+        return decision.edit.model_copy(update={"drop": drop}) if drop else None
+
+
+def _identities(release: Release, candidate: str) -> set[str]:
+    """Identities of the artifacts that a candidate of the manifest brings."""
+    tried = next((one for one in release.spec.candidates if one.name == candidate), None)
+    if tried is None:
+        return set()
+    return {release.variant(candidate).versions[component].identity for component in tried.versions}
 
 
 def _path(decision: Decision) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 from releasectl.controller.collect import Collected
 from releasectl.decide.inputs import Desired
+from releasectl.domain.base import format_time
 from releasectl.domain.decision import EffectiveState
 from releasectl.domain.observation import Block, Observation, Reading, ReadState
 from releasectl.evaluate.evaluation import Evaluation, Folds, evaluate
@@ -23,6 +24,7 @@ from releasectl.ports import EvidenceStore
 _OUTAGE = "outage"
 _SERVED = "served"
 _CHECKPOINT = "checkpoint"
+_STAGE = "stage"
 _NOTE_EVERY = timedelta(seconds=5)
 MOST_BLOCKS = 2000
 """Blocks kept of one release; beyond that all are folded and only the folds are kept, for a record stays small."""
@@ -45,14 +47,37 @@ class _Page:
     looked_at: datetime | None = None
 
 
+@dataclass
+class _Served:
+    """Since when and until when an allocation has been seen to be served."""
+
+    epoch: int
+    since: datetime
+    until: datetime
+
+    @property
+    def seconds(self) -> float:
+        return (self.until - self.since).total_seconds()
+
+
+@dataclass
+class _StageTime:
+    """How long a stage has been followed, up to the last look."""
+
+    began: str
+    seconds: float
+    looked_at: datetime
+
+
 class EvidenceBook:
     """What is known of the trials under way."""
 
     def __init__(self, store: EvidenceStore) -> None:
         self._store = store
         self._pages: dict[str, _Page] = {}
-        self._served: dict[str, tuple[int, datetime]] = {}
-        self._noted_at: dict[str, datetime] = {}
+        self._served: dict[str, _Served] = {}
+        self._stages: dict[str, _StageTime] = {}
+        self._noted_at: dict[tuple[str, str], datetime] = {}
 
     def look(
         self, desired: Desired, state: EffectiveState, collected: Collected, now: datetime
@@ -77,20 +102,43 @@ class EvidenceBook:
         """Since when the state's shares have been seen to be served; None if they are not served now.
 
         What is kept over a restart is how long that was, not since when: a wall clock that was set anew while
-        no controller ran must not end a step early.
+        no controller ran must not end a step early. Time in which they are not served does not count.
         """
-        if not served:
-            return None
         known = self._served.get(state.release)
-        if known is None or known[0] != state.epoch:
+        if known is not None and known.epoch != state.epoch:
+            known = None
+        if not served:
+            self._served.pop(state.release, None)
+            if known is not None:
+                self._note(state.release, _SERVED, {"epoch": known.epoch, "seconds": known.seconds}, now, every=None)
+            return None
+        if known is None:
             noted = self._store.noted(state.release, _SERVED)
             before = noted["seconds"] if noted and noted["epoch"] == state.epoch else 0.0
-            self._served[state.release] = known = (state.epoch, now - timedelta(seconds=before))
-        seconds = (now - known[1]).total_seconds()
-        if now - self._noted_at.get(state.release, known[1]) >= _NOTE_EVERY:
-            self._noted_at[state.release] = now
-            self._store.note(state.release, _SERVED, {"epoch": state.epoch, "seconds": seconds})
-        return known[1]
+            self._served[state.release] = known = _Served(state.epoch, now - timedelta(seconds=before), now)
+        known.until = now
+        self._note(state.release, _SERVED, {"epoch": known.epoch, "seconds": known.seconds}, now)
+        return known.since
+
+    def stage_seconds(self, state: EffectiveState, now: datetime) -> float | None:
+        """How long the stage under way has been followed; it stands still while a person has paused the release.
+
+        Kept over restarts like the time at a step. With the memory lost, the calendar is all there is.
+        """
+        if state.progress is None:
+            return None
+        began = format_time(state.progress.stage_started_at)
+        known = self._stages.get(state.release)
+        if known is None or known.began != began:
+            noted = self._store.noted(state.release, _STAGE)
+            calendar = max(0.0, (now - state.progress.stage_started_at).total_seconds())
+            before = noted["seconds"] if noted and noted["began"] == began else calendar
+            self._stages[state.release] = known = _StageTime(began, before, now)
+        if state.suspension is None:
+            known.seconds += (now - known.looked_at).total_seconds()
+        known.looked_at = now
+        self._note(state.release, _STAGE, {"began": began, "seconds": known.seconds}, now)
+        return known.seconds
 
     def settle(self, release: str) -> None:
         """A decision about the release is recorded: what led to it is in git now."""
@@ -98,6 +146,14 @@ class EvidenceBook:
         self._store.note(release, _OUTAGE, None)
         self._store.note(release, _CHECKPOINT, None)
         self._pages.pop(release, None)
+
+    def _note(
+        self, release: str, key: str, value: object, now: datetime, *, every: timedelta | None = _NOTE_EVERY
+    ) -> None:
+        last = self._noted_at.get((release, key))
+        if every is None or last is None or now - last >= every:
+            self._noted_at[release, key] = now
+            self._store.note(release, key, value)
 
     def _page(self, desired: Desired, state: EffectiveState, collected: Collected) -> _Page:
         page = self._pages.get(state.release)

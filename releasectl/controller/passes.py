@@ -251,7 +251,12 @@ class Controller:
         if state is None or state.progress is None:
             return seen, Evaluation()
         read, evaluation = self._book.look(desired, state, collected.get(site, Collected()), now)
-        update = {"readings": read.readings, "folds": read.folds, "unreadable_seconds": read.unreadable_seconds}
+        update = {
+            "readings": read.readings,
+            "folds": read.folds,
+            "unreadable_seconds": read.unreadable_seconds,
+            "stage_seconds": self._book.stage_seconds(state, now),
+        }
         return seen.model_copy(update=update), evaluation
 
     def _asked(

@@ -242,7 +242,9 @@ def _served_since(given: Input) -> datetime:
 
 
 def _time_is_up(given: Input) -> bool:
-    return given.now - progress_of(given).stage_started_at >= desired_of(given).policy.spec.max_duration
+    seconds = given.observed.stage_seconds
+    spent = given.now - progress_of(given).stage_started_at if seconds is None else timedelta(seconds=seconds)
+    return spent >= desired_of(given).policy.spec.max_duration
 
 
 def _lacking(given: Input) -> str:

@@ -80,6 +80,8 @@ class Observation(Model):
     """Decision whose shares these are, as the router tells."""
     served_since: Time | None = None
     """Since when the shares of the current decision have been seen to be served."""
+    stage_seconds: float | None = None
+    """How long the stage has been followed, pauses aside; None where only the calendar can tell."""
     health: Mapping[str, VariantHealth] = {}
     """By variant."""
     readings: Mapping[str, Reading] = {}

@@ -8,12 +8,18 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from tests.scenarios.world import World
+from tests.scenarios.world import World, prepare
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with the release ``shop``, to be copied."""
+    return prepare(tmp_path_factory.mktemp("prepared"))
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    world = World(tmp_path)
+async def world(tmp_path: Path, prepared: Path) -> AsyncIterator[World]:
+    world = World(tmp_path, prepared=prepared)
     await world.run_pass()
     await world.run_pass()
     yield world

@@ -30,7 +30,7 @@ from releasectl.domain.decision import EffectiveState, PersonAction, PersonReque
 from releasectl.domain.metric import Metric
 from releasectl.domain.observation import Counts, ReadState
 from releasectl.domain.status import ReleaseStatus, StatusReport
-from releasectl.ports import Commit, Increment, RouteTable, SourceReading
+from releasectl.ports import Commit, Heads, Increment, RouteTable, SourceReading
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -89,6 +89,8 @@ class Users:
     requests_per_second: int = 200
     error_rates: dict[str, float] = field(default_factory=lambda: {"1": 0.01, "2": 0.01, "3": 0.01})
     state: ReadState = ReadState.OK
+    states: dict[str, ReadState] = field(default_factory=dict)
+    """By metric, where one is unlike the others."""
     kind: str = "envoy"
     seed: int = 7
     misrouted: float = 0.0
@@ -112,10 +114,16 @@ class Users:
         increments = tuple(
             increment for table in self.router.tables.values() for increment in self._requests(table, seconds)
         )
-        return {
-            metric.name: SourceReading(ReadState.OK, increments=increments, cursor=1, exposures=True)
-            for metric in metrics
-        }
+        well = SourceReading(ReadState.OK, increments=increments, cursor=1, exposures=True)
+        return {metric.name: self._told(metric.name, well) for metric in metrics}
+
+    def moved(self, by: timedelta) -> None:
+        """The wall clock was set anew."""
+        self._last += by
+
+    def _told(self, metric: str, well: SourceReading) -> SourceReading:
+        state = self.states.get(metric, ReadState.OK)
+        return well if state is ReadState.OK else SourceReading(state, "the test says so")
 
     def _requests(self, table: RouteTable, seconds: float) -> list[Increment]:
         total = round(self.requests_per_second * seconds)
@@ -134,6 +142,25 @@ class Users:
             errors = int(self._rng.binomial(trials, self.error_rates[version]))
             found.append(Increment(table.release, name, Counts(trials=trials, events=errors), table.tags[name]))
         return found
+
+
+class Watched(GitRepo):
+    """The real repository, whose host is only asked when its branches have moved: most passes find nothing new."""
+
+    def fetch(self) -> Heads:
+        heads = self._on_the_host()
+        if heads is None or heads != self.known():
+            return super().fetch()
+        return heads
+
+    def _on_the_host(self) -> Heads | None:
+        refs = Path(self.url) / "refs" / "heads"
+        try:
+            manifests = (refs / self.branch).read_text().strip()
+            ledger = refs / self.ledger
+            return Heads(manifests, ledger.read_text().strip() if ledger.exists() else None)
+        except OSError:
+            return None
 
 
 def prepare(
@@ -272,6 +299,12 @@ class World:
         )
         return request.id
 
+    def set_wall_clock(self, by: timedelta) -> None:
+        """The wall clock is set anew while no controller runs; users notice nothing."""
+        self.clock.at += by
+        self.users.moved(by)
+        self.restart()
+
     # --- looking ----------------------------------------------------------------------------------------
 
     def states(self) -> Mapping[str, EffectiveState]:
@@ -337,6 +370,6 @@ class World:
     # --- parts ------------------------------------------------------------------------------------------
 
     def _repo(self, name: str) -> GitRepo:
-        repo = GitRepo(str(self.origin), mirror=self.folder / name)
+        repo = Watched(str(self.origin), mirror=self.folder / name)
         self._open.append(repo)
         return repo
