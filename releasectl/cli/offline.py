@@ -74,16 +74,14 @@ def _evaluation(desired: Desired, state: EffectiveState | None, observed: Observ
     )
 
 
-def _read(model: type[M], path: Path) -> M:
+def _read(model: type[M], path: Path, problems: list[Problem]) -> M | None:
+    """The value in a file; None with what is wrong added to ``problems``."""
     try:
         return model.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        raise ManifestError(
-            tuple(
-                Problem(str(path), 0, 0, ".".join(str(part) for part in one["loc"]), one["msg"])
-                for one in error.errors()
-            )
-        ) from error
+        for one in error.errors():
+            problems.append(Problem(str(path), 0, 0, ".".join(str(part) for part in one["loc"]), one["msg"]))
+        return None
 
 
 def _time(text: str) -> datetime:
