@@ -21,6 +21,7 @@ alpha times e^credit (1.3 to 2.7) ever after, should the stage outlast it.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
@@ -141,7 +142,7 @@ class Odds:
         if self.dispersion_from is not None:
             one = block.increments(contrast)
             running = state.running(one.s, one.v, one.w)
-            gains, pending = self._tempered(state, running, gains)
+            gains, pending = self._tempered(state, running, one.w, gains)
             sums = running.last()
         log_a, values = mix(state.log_a, gains, ticks=state.ticks, starts=self.starts, weights=MULTIPLE_WEIGHTS)
         after = OddsState(
@@ -154,21 +155,23 @@ class Odds:
         )
         return after, values
 
-    def _tempered(self, state: OddsState, running: Heterogeneity, gains: Floats) -> tuple[Floats, Floats]:
-        """Gains over the factor known before each tick; those up to ``dispersion_from`` come at that tick."""
+    def _tempered(
+        self, state: OddsState, running: Heterogeneity, weight: Floats, gains: Floats
+    ) -> tuple[Floats, Floats]:
+        """Gains over the factor known before each tick; those up to ``dispersion_from`` come at that tick.
+
+        The factor's excess over 1 grows with the weight of the tick, as it does when outcomes of one arm and
+        tick are correlated: a ramp makes it larger before the mean over earlier ticks can know.
+        """
         first = self.dispersion_from or 0
         tick = state.ticks + 1 + np.arange(gains.shape[-2])
-        phi = dispersion_factor(running)
-        before = np.concatenate([dispersion_factor(state)[..., None], phi[..., :-1]], axis=-1)
+        excess, mean = _before(state, running, _excess), _before(state, running, _mean_weight)
+        factor = 1.0 + excess * np.where(mean > 0, weight / np.where(mean > 0, mean, 1.0), 1.0)
         early = np.where((tick <= first)[:, None], gains, 0.0)
         waiting = np.moveaxis(running_sum(state.pending, np.moveaxis(early, -2, -1)), -1, -2)
-        at_once = waiting / phi[..., None]
-        one_by_one = gains / before[..., None]
-        choice = [
-            np.broadcast_to((tick < first)[:, None], gains.shape),
-            np.broadcast_to((tick == first)[:, None], gains.shape),
-        ]
-        return np.select(choice, [np.zeros_like(gains), at_once], one_by_one), waiting[..., -1, :]
+        at_once = waiting / dispersion_factor(running)[..., None]
+        then = np.where((tick == first)[:, None], at_once, gains / factor[..., None])
+        return np.where((tick < first)[:, None], 0.0, then), waiting[..., -1, :]
 
 
 def horizon_credit(*, alpha: float, looks: float | None) -> float:
@@ -205,6 +208,19 @@ def odds_log_e(
     rule = Odds(v_plan=v_plan, alpha=alpha, margin=margin, starts=starts)
     block = Trials.of_good(x_b=x_b, n_b=n_b, x_c=x_c, n_c=n_c)
     return rule.run(rule.init(block.x_b.shape[:-1]), block)[1]
+
+
+def _before(state: Heterogeneity, running: Heterogeneity, of: Callable[[Heterogeneity], Floats]) -> Floats:
+    """A quantity of the sums as it was before each tick."""
+    return np.concatenate([of(state)[..., None], of(running)[..., :-1]], axis=-1)
+
+
+def _excess(sums: Heterogeneity) -> Floats:
+    return dispersion_factor(sums) - 1.0
+
+
+def _mean_weight(sums: Heterogeneity) -> Floats:
+    return sums.weight / np.maximum(sums.informative, 1.0)
 
 
 def _gains(block: Trials, contrast: Contrast, effects: tuple[float, ...]) -> Floats:

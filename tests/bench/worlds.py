@@ -105,6 +105,7 @@ NULL_WORLDS = (
     World(number=5, name=".80 drift+ramp", rate=0.80, is_ramped=True, is_drifting=True),
     World(number=6, name=".05 drift+ramp", rate=0.05, is_ramped=True, is_drifting=True),
     World(number=7, name=".80 icc .01", rate=0.80, icc=0.01),
+    World(number=8, name=".80 icc .01 drift+ramp", rate=0.80, icc=0.01, is_ramped=True, is_drifting=True),
 )
 
 HARM_WORLDS = (
