@@ -34,13 +34,15 @@ COMMANDS = {
     "resume": ("releasectl.cli.commands.people:resume", "End a pause."),
     "promote": ("releasectl.cli.commands.people:promote", "Make the candidate stable now."),
     "rollback": ("releasectl.cli.commands.people:rollback", "Take the candidate back now."),
+    "approve": ("releasectl.cli.commands.people:approve", "Approve the candidate."),
+    "reject": ("releasectl.cli.commands.people:reject", "Reject the candidate: the trial ends."),
     "lift": ("releasectl.cli.commands.people:lift", "Allow held artifacts to be tried again."),
 }
 GROUPS = {
     "Before the merge": ("demo", "validate", "schema", "decide"),
     "The controller": ("run", "down"),
     "What is going on, and why": ("status", "history", "explain", "replay"),
-    "People's commits": ("pause", "resume", "promote", "rollback", "lift"),
+    "People's commits": ("approve", "reject", "pause", "resume", "promote", "rollback", "lift"),
 }
 
 EXIT_CODES = """\b

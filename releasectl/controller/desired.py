@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from releasectl.controller.origins import origins_of, wants_origins
 from releasectl.decide.inputs import Desired
 from releasectl.errors import ManifestError
 from releasectl.manifests.catalog import Catalog, Resolved
@@ -71,6 +72,7 @@ class DesiredReader:
         known = self._known.get(name)
         if known and known[0] is resolved:
             return known[1]
+        wanted = wants_origins(resolved.release)
         desired = Desired(
             release=resolved.release,
             policy=resolved.policy,
@@ -79,6 +81,7 @@ class DesiredReader:
             path=resolved.path,
             generation=resolved.generation,
             revision=commit,
+            origins=origins_of(self._repo, resolved.release, resolved.path, commit) if wanted else {},
         )
         self._known[name] = (resolved, desired)
         return desired

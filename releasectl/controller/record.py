@@ -153,7 +153,8 @@ def _headline(decision: Decision) -> str:
                 Reason.SUSPENDED: "pause",
                 Reason.RESUMED: "resume",
                 Reason.LIFTED: "lift the quarantine",
-                Reason.VOTED: "note a vote",
+                Reason.VOTED: "note an approval",
+                Reason.REFUSED: "refuse a request",
             }.get(decision.reason, "answer a request")
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import assert_never
 
-from releasectl.decide import checks, outcomes
+from releasectl.decide import checks, outcomes, people
 from releasectl.decide.checks import desired_of, first_request, progress_of, stage_of, state_of
 from releasectl.decide.inputs import Finding, Input
 from releasectl.domain.decision import Decision, PersonAction
@@ -23,6 +23,7 @@ Check = Callable[[Input], Finding | None]
 
 TAKE_BACK: Sequence[Check] = (
     checks.rollback_requested,
+    people.rejected,
     checks.candidate_withdrawn,
     checks.guardrail_breached,
     checks.guardrails_breached_together,
@@ -37,6 +38,7 @@ HOLD: Sequence[Check] = (
     checks.route_not_served,
     checks.guardrails_missing,
     checks.sample_ratio_mismatch,
+    checks.gate_cannot_guard,
 )
 HOLD_GATHERING: Sequence[Check] = (
     checks.metrics_unavailable,
@@ -66,8 +68,8 @@ def _trial(given: Input) -> Decision:
     if finding := first_finding(given, TAKE_BACK):
         return outcomes.rollback(given, finding)
     if request := first_request(given, PersonAction.PROMOTE):
-        return _promotion_by_person(given, Finding(Reason.REQUESTED, f"{request.by} asked for it", request=request))
-    if answer := _answer(given):
+        return people.promotion(given, request)
+    if answer := people.answer(given):
         return answer
     if finding := first_finding(given, HOLD):
         return outcomes.hold(given, finding)
@@ -96,13 +98,6 @@ def _finished(given: Input, proposal: Finish) -> Decision:
     return outcomes.next_stage(given, following, proposal)
 
 
-def _promotion_by_person(given: Input, finding: Finding) -> Decision:
-    # A person may skip evidence, not readiness: promoting what does not run would take the users down.
-    if unready := checks.candidate_not_ready(given):
-        return outcomes.hold(given, unready)
-    return outcomes.promote(given, state_of(given).candidates[0], finding)
-
-
 def _unknown(given: Input) -> Decision:
     if given.invalid:
         return outcomes.hold(given, Finding(Reason.INVALID_MANIFEST, given.invalid))
@@ -113,7 +108,7 @@ def _unknown(given: Input) -> Decision:
 
 def _idle(given: Input) -> Decision:
     state, release = state_of(given), desired_of(given).release
-    if answer := _answer(given):
+    if answer := people.answer(given):
         return answer
     if given.invalid:
         return outcomes.hold(given, Finding(Reason.INVALID_MANIFEST, given.invalid))
@@ -164,21 +159,3 @@ def _not_ready(given: Input, variant: str) -> Finding | None:
     if seen and seen.health is Health.READY:
         return None
     return Finding(Reason.WAITING_FOR_READINESS, f"{variant} is not ready: {seen.detail if seen else 'not started'}")
-
-
-def _answer(given: Input) -> Decision | None:
-    """What a person asked for besides promoting or rolling back a trial."""
-    if not given.requests:
-        return None
-    request = given.requests[0]
-    match request.action:
-        case PersonAction.PAUSE:
-            return outcomes.paused(given, request)
-        case PersonAction.RESUME:
-            return outcomes.resumed(given, request)
-        case PersonAction.LIFT:
-            return outcomes.lifted(given, request)
-        case PersonAction.APPROVE | PersonAction.REJECT:
-            return outcomes.voted(given, request)
-        case PersonAction.PROMOTE | PersonAction.ROLLBACK:
-            return outcomes.nothing_to_do(given, request)

@@ -54,6 +54,8 @@ def situation(given: Input) -> Situation:
     return Situation(
         progress=progress_of(given),
         allocation=state.allocation,
+        teams=desired_of(given).environment.spec.teams,
+        authors=_authors(given),
         candidates=state.candidates,
         evidence=given.evaluation.evidence,
         policy=desired_of(given).policy.spec,
@@ -142,6 +144,9 @@ def inconclusive_for_too_long(given: Input) -> Finding | None:
     policy = desired_of(given).policy.spec
     if policy.when_inconclusive != "rollback" or not _time_is_up(given):
         return None
+    if stage_of(given)[0].type == "approval":
+        # The evidence is in; what is waited for is people.
+        return None
     return Finding(
         Reason.INCONCLUSIVE,
         f"after {format_duration(policy.max_duration)} neither harm nor its absence is proven: {_lacking(given)}",
@@ -200,6 +205,11 @@ def sample_ratio_mismatch(given: Input) -> Finding | None:
     return Finding(Reason.SAMPLE_RATIO_MISMATCH, found) if found else None
 
 
+def gate_cannot_guard(given: Input) -> Finding | None:
+    """People are waited for, or have approved, while a metric cannot be read: harm would not be seen."""
+    return metrics_unavailable(given) if stage_of(given)[0].type == "approval" else None
+
+
 def metrics_unavailable(given: Input) -> Finding | None:
     """A metric is stale, invalid or its provider does not answer."""
     for row in given.evaluation.evidence:
@@ -250,6 +260,11 @@ def _time_is_up(given: Input) -> bool:
 def _lacking(given: Input) -> str:
     rows = [row for row in given.evaluation.evidence if row.verdict is not Verdict.PASS]
     return "; ".join(f"{row.metric} ({row.summary})" for row in rows) or "time and samples at the last step"
+
+
+def _authors(given: Input) -> tuple[str, ...]:
+    origins = desired_of(given).origins
+    return tuple(origins[name].author for name in state_of(given).candidates if name in origins)
 
 
 def _rounded(span: timedelta) -> str:

@@ -17,6 +17,15 @@ from releasectl.evaluate.evaluation import Evaluation
 
 
 @dataclass(frozen=True)
+class Origin:
+    """The commit by which a candidate came to be what it is."""
+
+    author: str
+    """``Name <mail>``."""
+    at: datetime
+
+
+@dataclass(frozen=True)
 class Desired:
     """What git asks for, resolved."""
 
@@ -27,6 +36,8 @@ class Desired:
     path: str
     generation: str
     revision: str
+    origins: Mapping[str, Origin] = field(default_factory=dict)
+    """Identity of a candidate -> who asked for it; known where something depends on it."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ two controllers that come to the same decision give it the same identity, and a 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from releasectl.decide.checks import desired_of, progress_of, state_of
@@ -18,15 +19,16 @@ from releasectl.domain.decision import (
     Edit,
     EffectiveState,
     Outcome,
-    PersonRequest,
     Progress,
     Quarantine,
-    Suspension,
 )
 from releasectl.domain.reasons import Reason
 from releasectl.domain.release import STABLE, Release
 from releasectl.domain.strategy import Stage
 from releasectl.strategies import STRATEGIES, Finish, Move, Situation
+
+Changes = Mapping[str, Any]
+"""Fields of the state that a decision sets."""
 
 _WAITING = frozenset(
     {
@@ -194,37 +196,9 @@ def removed(given: Input) -> Decision:
     return _decision(given, Action.REALLOCATE, Finding(Reason.REMOVED, message), after)
 
 
-def paused(given: Input, request: PersonRequest) -> Decision:
-    """No more advances until resumed; guardrails go on guarding."""
-    finding = Finding(Reason.SUSPENDED, _by(request, "paused"), request=request)
-    pause = Suspension(by=request.by, at=request.at, reason=request.reason)
-    return _decision(given, Action.HOLD, finding, _next(given) | {"suspension": pause})
-
-
-def resumed(given: Input, request: PersonRequest) -> Decision:
-    """Advances go on."""
-    finding = Finding(Reason.RESUMED, _by(request, "resumed"), request=request)
-    return _decision(given, Action.HOLD, finding, _next(given) | {"suspension": None})
-
-
-def lifted(given: Input, request: PersonRequest) -> Decision:
-    """Held artifacts of this release may be tried again."""
-    finding = Finding(Reason.LIFTED, _by(request, "lifted the quarantine"), request=request)
-    return _decision(given, Action.HOLD, finding, _next(given) | {"quarantine": ()})
-
-
-def voted(given: Input, request: PersonRequest) -> Decision:
-    """An approval or a rejection is noted; the last word of a person counts."""
-    state = state_of(given)
-    finding = Finding(Reason.VOTED, _by(request, f"{request.action} given"), request=request)
-    others = tuple(vote for vote in state.votes if vote.by != request.by)
-    return _decision(given, Action.HOLD, finding, _next(given) | {"votes": (*others, request)})
-
-
-def nothing_to_do(given: Input, request: PersonRequest) -> Decision:
-    """A person asked to promote or roll back while nothing is on trial."""
-    finding = Finding(Reason.IDLE, f"{request.by} asked for {request.action}; nothing is on trial", request=request)
-    return _decision(given, Action.HOLD, finding, _next(given))
+def noted(given: Input, finding: Finding, changes: Changes) -> Decision:
+    """Nothing moves, but it is recorded: a person's request is settled, with what it changes in the state."""
+    return _decision(given, Action.HOLD, finding, _next(given) | dict(changes))
 
 
 def surroundings(given: Input) -> dict[str, Any]:
@@ -415,7 +389,3 @@ def _quarantine(given: Input, names: tuple[str, ...], reason: Reason, decision: 
 
 def _versions(release: Release, variant: str) -> str:
     return ", ".join(f"{component} {version.name}" for component, version in release.variant(variant).versions.items())
-
-
-def _by(request: PersonRequest, what: str) -> str:
-    return f"{what} by {request.by}" + (f": {request.reason}" if request.reason else "")

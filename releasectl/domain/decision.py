@@ -122,6 +122,10 @@ class PersonRequest(Model):
     by: str
     at: Time
     reason: str = ""
+    trial: int | None = None
+    """For a vote: ``firstEpoch`` of the trial that the person saw; None takes the one under way."""
+    candidates: tuple[str, ...] = ()
+    """For a vote: identities of the candidates that the person saw; none takes those under way."""
 
 
 class EffectiveState(Model):
@@ -165,7 +169,7 @@ class EffectiveState(Model):
     quarantine: tuple[Quarantine, ...] = ()
     suspension: Suspension | None = None
     votes: tuple[PersonRequest, ...] = ()
-    """Approvals and rejections of the trial under way; a new trial begins without any."""
+    """Approvals of the trial under way; a new trial begins without any."""
     unreadable_seconds: float = 0.0
     """Outage spent in this stage up to the last decision."""
     removed: bool = False

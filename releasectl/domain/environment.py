@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
@@ -61,6 +62,8 @@ class EnvironmentSpec(Model):
     """Asked in this order: a metric is read from the first one it has a query for."""
     interval: Duration = parse_duration("1s")
     """Time between looks at the metrics."""
+    teams: Mapping[Name, Annotated[tuple[str, ...], Field(min_length=1)]] = {}
+    """Team -> its members, by the name with which they sign commits; an approval's ``from`` may name teams."""
 
 
 class Environment(Model):

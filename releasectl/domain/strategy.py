@@ -45,7 +45,9 @@ class Approval(Model):
     required: Annotated[int, Field(ge=1)] = 1
     """How many different people must approve."""
     from_: tuple[str, ...] = Field(default=(), alias="from")
-    """Who may approve; nobody named means anybody."""
+    """Who may approve: names of people, and of teams of the environment; nobody named means anybody."""
+    not_author: bool = True
+    """Whoever last changed the candidate in the manifest may not approve it."""
     expires: Duration = parse_duration("7d")
     """An approval counts for this long."""
 

@@ -18,7 +18,7 @@ from releasectl.domain.release import STABLE, Component, Release
 from releasectl.errors import Problem
 from releasectl.manifests import contracts
 from releasectl.manifests.load import Document
-from releasectl.manifests.nearest import suggestion
+from releasectl.manifests.nearest import nearest, suggestion
 from releasectl.manifests.nodes import Mapping as MappingNode
 from releasectl.manifests.nodes import Node, Scalar, Step, descend, format_path
 
@@ -156,6 +156,32 @@ def first_stage_cannot_begin(given: Given) -> Iterator[Problem]:
         yield given.at(("spec", "strategy", 0), message, "put a canary before it", "stage-order")
 
 
+def approval_cannot_be_reached(given: Given) -> Iterator[Problem]:
+    """More approvals are asked for than there are people to give them; or a name that is nearly a team's."""
+    teams = given.environment.spec.teams if given.environment else {}
+    for index, stage in enumerate(given.release.spec.strategy):
+        if stage.type != "approval":
+            continue
+        path = ("spec", "strategy", index)
+        people = {name for entry in stage.from_ for name in teams.get(entry, (entry,))}
+        if given.environment and stage.from_ and len(people) < stage.required:
+            message = f"{stage.required} approvals are required, and `from` names {len(people)} who may give one"
+            yield given.at((*path, "required"), message, "name more people or teams, or require fewer", "no-quorum")
+        for position, entry in enumerate(stage.from_):
+            if entry not in teams and (meant := nearest(entry, teams)):
+                message = (
+                    f"{entry!r} is no team of the environment {given.release.spec.environment!r}; it counts as a person"
+                )
+                yield at(
+                    given.document,
+                    (*path, "from", position),
+                    message,
+                    f"did you mean {meant!r}?",
+                    "unknown-team",
+                    severity="warning",
+                )
+
+
 def last_step_leaves_stable_nothing(given: Given) -> Iterator[Problem]:
     """At 100 percent there is nothing left to compare with. A warning."""
     for index, stage in enumerate(given.release.spec.strategy):
@@ -240,6 +266,7 @@ RULES: tuple[Callable[[Given], Iterator[Problem]], ...] = (
     entry_is_unclear,
     contract_is_broken,
     first_stage_cannot_begin,
+    approval_cannot_be_reached,
     last_step_leaves_stable_nothing,
     steps_outlast_the_policy,
     version_cannot_run,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -23,6 +23,10 @@ class Situation:
     evidence: Sequence[Evidence]
     policy: PolicySpec
     now: datetime
+    teams: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Teams of the environment."""
+    authors: Sequence[str] = ()
+    """Who asked for the candidates, as ``Name <mail>``."""
     votes: Sequence[PersonRequest] = ()
     """Approvals and rejections of this trial that people have given."""
 

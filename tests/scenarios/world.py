@@ -263,11 +263,12 @@ class World:
 
     # --- people -----------------------------------------------------------------------------------------
 
-    def write(self, path: str, content: str | None, message: str = "Edit") -> None:
+    def write(self, path: str, content: str | None, message: str = "Edit", by: str = "") -> None:
         """A person's commit on main; None deletes."""
         heads = self.person.fetch()
         writes = {} if content is None else {path: content.encode()}
-        self.person.push(heads, manifests=[Commit(message, writes, (path,) if content is None else ())])
+        author = (by, f"{by}@example.org") if by else None
+        self.person.push(heads, manifests=[Commit(message, writes, (path,) if content is None else (), author)])
 
     def read(self, path: str) -> str:
         """A file of main as it is in the repository."""
@@ -275,25 +276,41 @@ class World:
         entry = self.person.tree(heads.manifests)[path]
         return self.person.read([entry.oid])[entry.oid].decode()
 
-    def add_candidate(self, version: str = "2", release: str = "shop", name: str = "next") -> None:
+    def add_candidate(self, version: str = "2", release: str = "shop", name: str = "next", by: str = "") -> None:
         """A person's commit that puts a candidate into the manifest."""
         path = f"releases/{release}.yaml"
         block = CANDIDATE.replace("CANDIDATE", name).replace("VERSION", version)
         text = self.read(path).replace("  strategy:", block + "  strategy:")
-        self.write(path, text, f"Try {version}")
+        self.write(path, text, f"Try {version}", by)
 
-    def replace(self, path: str, before: str, after: str) -> None:
+    def replace(self, path: str, before: str, after: str, by: str = "") -> None:
         """A person's commit that changes some text of a file."""
         text = self.read(path)
         assert before in text, text
-        self.write(path, text.replace(before, after))
+        self.write(path, text.replace(before, after), by=by)
 
-    def ask(self, action: PersonAction, release: str = "shop", reason: str = "because") -> str:
+    def ask(
+        self,
+        action: PersonAction,
+        release: str = "shop",
+        reason: str = "because",
+        by: str = "ada",
+        trial: int | None = None,
+        candidates: tuple[str, ...] = (),
+    ) -> str:
         """A person's request on the ledger."""
         heads = self.person.fetch()
         self._asked += 1
         name = f"{action}-{release}-{self._asked}"
-        request = PersonRequest(id=name, action=action, by="ada", at=self.clock.now(), reason=reason)
+        request = PersonRequest(
+            id=name,
+            action=action,
+            by=by,
+            at=self.clock.now(),
+            reason=reason,
+            trial=trial,
+            candidates=candidates,
+        )
         self.person.push(
             heads, ledger=[Commit(f"Ask for {action}", {request_path(release, request.id): dump(request)})]
         )

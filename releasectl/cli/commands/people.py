@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import secrets
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from releasectl.adapters.git.repo import GitRepo
     from releasectl.controller.ledger import Ledger
     from releasectl.domain.decision import EffectiveState, PersonAction
+    from releasectl.ports import Heads
 
 RACES = 8
 
@@ -60,6 +62,20 @@ rollback = _command(
     Stable serves everything again, the candidate leaves the manifest, its artifact is held until `lift`.
     """,
 )
+approve = _command(
+    "approve",
+    """Approve the candidate of RELEASE, for the approval that waits or is still to come.
+
+    An approval counts for the trial under way only, and not for ever: the stage's `expires` says how long.
+    """,
+)
+reject = _command(
+    "reject",
+    """Reject the candidate of RELEASE: the trial ends and stable serves everything again.
+
+    For those with a say in an approval that waits or is still to come; its artifact is held until `lift`.
+    """,
+)
 lift = _command("lift", "Allow the held artifacts of RELEASE to be tried again; give the reason with -m.")
 
 
@@ -92,9 +108,10 @@ def _commit(
         heads = repo.fetch()
         ledger = reader.read(heads.ledger)
         state = _known(ledger, release, location)
-        if nothing := _pointless(state, action):
+        if nothing := _pointless(state, action) or _no_gate(repo, heads, state, action):
             click.echo(f"{release}: {nothing}", err=True)
             return None
+        request = request.model_copy(update=_seen(state, action))
         try:
             repo.push(heads, ledger=[Commit(message, {request_path(release, request.id): dump(request)})])
             return request.id
@@ -120,7 +137,7 @@ def _pointless(state: EffectiveState, action: PersonAction) -> str | None:
 
     on_trial = state.progress is not None
     match action:
-        case Action.ROLLBACK | Action.PROMOTE if not on_trial:
+        case Action.ROLLBACK | Action.PROMOTE | Action.APPROVE | Action.REJECT if not on_trial:
             return "nothing is on trial"
         case Action.PAUSE if state.suspension:
             return f"is paused already, by {state.suspension.by}"
@@ -130,6 +147,27 @@ def _pointless(state: EffectiveState, action: PersonAction) -> str | None:
             return "nothing is held"
         case _:
             return None
+
+
+def _no_gate(repo: GitRepo, heads: Heads, state: EffectiveState, action: PersonAction) -> str | None:
+    """Why a vote is pointless although something is on trial."""
+    from releasectl.cli.gates import has_gate_ahead
+    from releasectl.domain.decision import PersonAction as Action
+
+    if action not in (Action.APPROVE, Action.REJECT) or has_gate_ahead(repo, heads, state):
+        return None
+    instead = "promote" if action is Action.APPROVE else "rollback"
+    return f"no approval waits or is to come in this trial; see `releasectl {instead}`"
+
+
+def _seen(state: EffectiveState, action: PersonAction) -> Mapping[str, object]:
+    """What a vote is about: the trial and the candidates that its giver sees."""
+    from releasectl.domain.decision import PersonAction as Action
+
+    if action not in (Action.APPROVE, Action.REJECT) or state.progress is None:
+        return {}
+    identities = tuple(state.variants[name].identity for name in state.candidates)
+    return {"trial": state.progress.first_epoch, "candidates": identities}
 
 
 def _wait(repo: GitRepo, release: str, request: str, timeout: float) -> int:

@@ -40,6 +40,13 @@ CASES = [
     ),
     (RELEASE, "entry: sentiment", "entry: sentimant", "spec.entry", "unknown-name"),
     (RELEASE, "    - {type: canary", "    - {type: approval}\n    - {type: canary", "spec.strategy[0]", "stage-order"),
+    (
+        RELEASE,
+        "interval: 1m}",
+        "interval: 1m}\n    - {type: approval, from: [a, b], required: 3}",
+        "spec.strategy[1].required",
+        "no-quorum",
+    ),
     (RELEASE, ', address: "127.0.0.1:9002"', "", "spec.components[1].versions[1]", "not-runnable"),
     (
         RELEASE,
@@ -86,6 +93,18 @@ def test_what_is_unwise_is_a_warning_and_stops_nothing(file: str, old: str, new:
     assert found(file, old, new) == [(path, code, "warning")]
     catalog = Catalog.build({**REPOSITORY, file: REPOSITORY[file].replace(old.encode(), new.encode())})
     assert [warning.code for warning in catalog.resolve("press").warnings] == [code]
+
+
+def test_a_name_that_is_nearly_a_team_is_pointed_out() -> None:
+    gate = "interval: 1m}\n    - {type: approval, from: [risk-teem, ada]}"
+    files = {
+        **REPOSITORY,
+        RELEASE: REPOSITORY[RELEASE].replace(b"interval: 1m}", gate.encode()),
+        ENVIRONMENT: REPOSITORY[ENVIRONMENT] + b"  teams: {risk-team: [bob, cleo]}\n",
+    }
+    [problem] = Catalog.build(files).problems()
+    assert (problem.path, problem.code) == ("spec.strategy[1].from[0]", "unknown-team")
+    assert problem.hint == "did you mean 'risk-team'?"
 
 
 def test_a_policy_without_guardrails_passes_nothing() -> None:

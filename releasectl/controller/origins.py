@@ -1,0 +1,63 @@
+"""Who asked for a candidate, and when: the commit by which it came to be what it is.
+
+Found by walking back the history of the manifest's file until the candidate reads differently or is not
+there. A comment, another candidate, a changed stable or a bot's edit make nobody its author.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from releasectl.decide.inputs import Origin
+from releasectl.domain.base import digest_of
+from releasectl.domain.release import Release
+from releasectl.manifests.load import load_file
+from releasectl.ports import LogEntry, ReleaseRepo
+
+FURTHEST = 200
+"""Commits of one file that are walked back; a candidate that is older has the oldest of them as its origin."""
+
+
+def wants_origins(release: Release) -> bool:
+    """Whether something about the release depends on who asked for its candidates."""
+    gates = (stage for stage in release.spec.strategy if stage.type == "approval")
+    return bool(release.spec.candidates) and any(gate.not_author for gate in gates)
+
+
+def origins_of(repo: ReleaseRepo, release: Release, path: str, commit: str) -> Mapping[str, Origin]:
+    """Origin of each candidate of a release that stands in ``path`` at ``commit``."""
+    wanted = _contents(release)
+    found: dict[str, Origin] = {}
+    for entry in repo.log(commit, limit=FURTHEST, path=path):
+        before = _contents_at(repo, entry, release.name, path)
+        for name in [name for name, content in wanted.items() if before.get(name) != content]:
+            # This commit is older than the one that changed it, or there is none that did.
+            del wanted[name]
+        for name in wanted:
+            found[name] = Origin(entry.author, entry.at)
+        if not wanted:
+            break
+    return found
+
+
+def _contents_at(repo: ReleaseRepo, entry: LogEntry, release: str, path: str) -> Mapping[str, str]:
+    file = repo.tree(entry.sha).get(path)
+    if file is None:
+        return {}
+    for document in load_file(path, repo.read([file.oid])[file.oid]).documents:
+        if isinstance(document.value, Release) and document.value.name == release:
+            return _contents(document.value)
+    return {}
+
+
+def _contents(release: Release) -> dict[str, str]:
+    """Candidate -> digest of the versions in which it differs from stable."""
+    found = {}
+    for candidate in release.spec.candidates:
+        versions = {}
+        for component, name in candidate.versions.items():
+            declared = release.component(component)
+            version = declared.version(name) if declared else None
+            versions[component] = version.to_data() if version else {}
+        found[candidate.name] = digest_of(versions)
+    return found

@@ -1,0 +1,118 @@
+"""What people ask for, and what comes of it.
+
+A request is settled by a recorded decision: obeyed, noted, or refused with the reason in its message. One that
+is refused is never left to be obeyed later, under circumstances that whoever asked did not see.
+"""
+
+from __future__ import annotations
+
+from releasectl.decide import checks, outcomes
+from releasectl.decide.checks import desired_of, progress_of, situation, state_of
+from releasectl.decide.inputs import Finding, Input
+from releasectl.domain.decision import Decision, PersonAction, PersonRequest, Suspension
+from releasectl.domain.reasons import Reason
+from releasectl.domain.strategy import Approval
+from releasectl.strategies.approval import approvals_lacking, may_not_approve, may_not_vote
+
+
+def rejected(given: Input) -> Finding | None:
+    """Somebody with a say in an approval to come rejects what is on trial: that ends it at once."""
+    for request in given.requests:
+        if request.action is PersonAction.REJECT and not _no_rejection(given, request):
+            return Finding(Reason.REJECTED, _by(request, "rejected"), request=request)
+    return None
+
+
+def promotion(given: Input, request: PersonRequest) -> Decision:
+    """A person wants the candidate promoted, whatever the evidence says."""
+    # A person may skip evidence, not readiness: promoting what does not run would take the users down.
+    if unready := checks.candidate_not_ready(given):
+        return outcomes.hold(given, unready)
+    for gate in _gates(given):
+        if lacking := approvals_lacking(gate, situation(given)):
+            return _refused(given, request, f"it needs approval, {lacking}")
+    finding = Finding(Reason.REQUESTED, f"{request.by} asked for it", request=request)
+    return outcomes.promote(given, state_of(given).candidates[0], finding)
+
+
+def answer(given: Input) -> Decision | None:
+    """What comes of the oldest request, besides promoting or taking back a trial."""
+    if not given.requests:
+        return None
+    request = given.requests[0]
+    match request.action:
+        case PersonAction.PAUSE:
+            pause = Suspension(by=request.by, at=request.at, reason=request.reason)
+            return _noted(given, request, Reason.SUSPENDED, "paused", {"suspension": pause})
+        case PersonAction.RESUME:
+            return _noted(given, request, Reason.RESUMED, "resumed", {"suspension": None})
+        case PersonAction.LIFT:
+            return _noted(given, request, Reason.LIFTED, "lifted the quarantine", {"quarantine": ()})
+        case PersonAction.APPROVE if state_of(given).progress:
+            return _approved(given, request)
+        case PersonAction.REJECT if state_of(given).progress:
+            return _refused(given, request, _no_rejection(given, request))
+        case _:
+            finding = Finding(
+                Reason.IDLE, f"{request.by} asked for {request.action}; nothing is on trial", request=request
+            )
+            return outcomes.noted(given, finding, {})
+
+
+def _approved(given: Input, request: PersonRequest) -> Decision:
+    """The approval of a person who may give it is noted; their last word counts."""
+    state = state_of(given)
+    if why := _no_approval(given, request):
+        return _refused(given, request, why)
+    vote = request.model_copy(
+        update={
+            "trial": progress_of(given).first_epoch,
+            "candidates": tuple(state.variants[name].identity for name in state.candidates),
+        }
+    )
+    others = tuple(vote for vote in state.votes if vote.by != request.by)
+    return _noted(given, request, Reason.VOTED, "approved", {"votes": (*others, vote)})
+
+
+def _no_approval(given: Input, request: PersonRequest) -> str:
+    """Why an approval counts for nothing; empty if it counts."""
+    teams, authors = situation(given).teams, situation(given).authors
+    found = [may_not_approve(gate, request.by, teams, authors) for gate in _gates(given)]
+    return _out_of_place(given, request) or ("" if "" in found else found[0])
+
+
+def _no_rejection(given: Input, request: PersonRequest) -> str:
+    """Why a rejection counts for nothing; empty if it counts."""
+    found = [may_not_vote(gate, request.by, situation(given).teams) for gate in _gates(given)]
+    return _out_of_place(given, request) or ("" if "" in found else found[0])
+
+
+def _out_of_place(given: Input, request: PersonRequest) -> str:
+    state = state_of(given)
+    if not _gates(given):
+        return "no approval is to come in this trial"
+    if request.trial not in (None, progress_of(given).first_epoch):
+        return "the trial that it was about is over"
+    on_trial = {state.variants[name].identity for name in state.candidates}
+    if request.candidates and not on_trial <= set(request.candidates):
+        return "it was about other candidates than those on trial"
+    return ""
+
+
+def _gates(given: Input) -> list[Approval]:
+    """Approvals that wait or are still to come."""
+    ahead = desired_of(given).release.spec.strategy[progress_of(given).stage :]
+    return [stage for stage in ahead if isinstance(stage, Approval)]
+
+
+def _noted(given: Input, request: PersonRequest, reason: Reason, what: str, changes: outcomes.Changes) -> Decision:
+    return outcomes.noted(given, Finding(reason, _by(request, what), request=request), changes)
+
+
+def _refused(given: Input, request: PersonRequest, why: str) -> Decision:
+    message = f"{request.by} asked for {request.action}: {why}"
+    return outcomes.noted(given, Finding(Reason.REFUSED, message, request=request), {})
+
+
+def _by(request: PersonRequest, what: str) -> str:
+    return f"{what} by {request.by}" + (f": {request.reason}" if request.reason else "")
