@@ -24,6 +24,7 @@ STATE_STYLE: Mapping[str, str] = {
     MetricState.PROVIDER_ERROR: "magenta",
 }
 CONDITION_STYLE = {"Ready": "green", "Reconciling": "yellow", "Stalled": "bold red"}
+NO_RELEASES = Text("no releases", style="dim")
 BAR_CELLS = 20
 WIDTH_ELSEWHERE = 160
 """Columns where the output is no terminal: a file or a pipe has no width of its own."""
@@ -57,7 +58,7 @@ def status_table(report: StatusReport) -> RenderableType:
             last,
             _age(release.last.at if release.last else None, report.at),
         )
-    return Group(*_heading(report), table)
+    return Group(*_heading(report), table if report.releases else NO_RELEASES)
 
 
 def status_trees(report: StatusReport) -> RenderableType:
@@ -65,7 +66,7 @@ def status_trees(report: StatusReport) -> RenderableType:
     parts: list[RenderableType] = list(_heading(report))
     parts += [release_tree(release, report.at) for release in report.releases]
     if not report.releases:
-        parts.append(Text("no releases", style="dim"))
+        parts.append(NO_RELEASES)
     return Group(*parts)
 
 
