@@ -71,6 +71,7 @@ def _evaluation(desired: Desired, state: EffectiveState | None, observed: Observ
         folds=state.folds,
         observed=observed,
         epoch=state.epoch,
+        stage=desired.stage(state),
     )
 
 

@@ -11,7 +11,9 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from releasectl.cli.words import reward_summary, step_of
 from releasectl.domain.evidence import Evidence, MetricState
+from releasectl.domain.reward import ArmReward
 from releasectl.domain.status import Condition, ReleaseStatus, StatusReport, VariantStatus
 
 STATE_STYLE: Mapping[str, str] = {
@@ -85,6 +87,8 @@ def release_tree(release: ReleaseStatus, now: datetime) -> Tree:
         tree.add(_variant(variant))
     for row in release.evidence:
         tree.add(evidence_line(row))
+    for arm in release.rewards:
+        tree.add(reward_line(arm))
     if release.suspension:
         tree.add(Text(f"paused by {release.suspension.by}: {release.suspension.reason or 'no reason given'}"))
     for held in release.quarantine:
@@ -107,6 +111,11 @@ def evidence_line(row: Evidence) -> Text:
     parts.append(f"{row.state:12} ", style=STATE_STYLE[row.state])
     parts.append(row.summary)
     return parts
+
+
+def reward_line(arm: ArmReward) -> Text:
+    """What one arm of a bandit earns, and how likely it is to be the best."""
+    return Text.assemble(("reward    ", "dim"), f"{arm.variant:14} ", reward_summary(arm))
 
 
 def _heading(report: StatusReport) -> Iterable[RenderableType]:
@@ -138,7 +147,7 @@ def _variant(variant: VariantStatus) -> Text:
 
 
 def _step(release: ReleaseStatus) -> str:
-    return f"{release.stage.step}/{release.stage.steps}" if release.stage else "-"
+    return step_of(release.stage) if release.stage else "-"
 
 
 def _shares(release: ReleaseStatus) -> str:

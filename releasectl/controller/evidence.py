@@ -228,4 +228,5 @@ def _evaluated(desired: Desired, state: EffectiveState, folds: Folds, readings: 
         folds=folds,
         observed=Observation(readings=readings),
         epoch=state.epoch,
+        stage=desired.stage(state),
     )

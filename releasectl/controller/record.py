@@ -152,6 +152,8 @@ def _headline(decision: Decision) -> str:
             return {
                 Reason.SUSPENDED: "pause",
                 Reason.RESUMED: "resume",
+        case Action.REALLOCATE, Reason.REALLOCATED if decision.state:
+            return f"share anew: {decision.state.allocation}"
                 Reason.LIFTED: "lift the quarantine",
                 Reason.VOTED: "note an approval",
                 Reason.REFUSED: "refuse a request",

@@ -134,6 +134,7 @@ def _evaluation(desired: Desired | None, state: EffectiveState | None, observed:
         folds=state.folds,
         observed=observed,
         epoch=state.epoch,
+        stage=desired.stage(state),
     )
 
 

@@ -56,6 +56,7 @@ class StatusBoard:
                 "stage": _seen_stage(status, considered),
                 "variants": tuple(_seen_variant(one, name, considered, view) for one in status.variants),
                 "evidence": considered.decision.evidence if considered else status.evidence,
+                "rewards": considered.decision.rewards if considered else status.rewards,
                 "unrecorded": name in report.unrecorded,
             }
         )
@@ -126,6 +127,7 @@ def release_status(name: str, state: EffectiveState | None, desired: Desired | N
             for variant in state.variants.values()
         ),
         evidence=state.last.evidence if state.last and state.progress else (),
+        rewards=state.last.rewards if state.last and state.progress else (),
         decision=state.decision,
         seq=state.seq,
         last=state.last,

@@ -61,6 +61,7 @@ def situation(given: Input) -> Situation:
         policy=desired_of(given).policy.spec,
         now=given.now,
         votes=state.votes,
+        rewards=given.evaluation.rewards,
     )
 
 
@@ -230,6 +231,8 @@ def dwelling(given: Input) -> Finding | None:
 
 def collecting_samples(given: Input) -> Finding | None:
     """An arm has fewer samples in this step than the policy wants."""
+    if not stage_of(given)[1].samples_each_step:
+        return None
     wanted = desired_of(given).policy.spec.min_samples
     for row in given.evaluation.evidence:
         if row.state is MetricState.NO_DATA or row.step_trials < wanted:

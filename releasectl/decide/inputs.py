@@ -13,6 +13,7 @@ from releasectl.domain.observation import Observation
 from releasectl.domain.policy import PromotionPolicy
 from releasectl.domain.reasons import Reason
 from releasectl.domain.release import Release
+from releasectl.domain.strategy import Stage
 from releasectl.evaluate.evaluation import Evaluation
 
 
@@ -38,6 +39,13 @@ class Desired:
     revision: str
     origins: Mapping[str, Origin] = field(default_factory=dict)
     """Identity of a candidate -> who asked for it; known where something depends on it."""
+
+    def stage(self, state: EffectiveState) -> Stage | None:
+        """The stage under way; None when nothing is on trial, or the strategy no longer has as many stages."""
+        stages = self.release.spec.strategy
+        if state.progress is None or state.progress.stage >= len(stages):
+            return None
+        return stages[state.progress.stage]
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,7 @@ def hold(given: Input, finding: Finding) -> Decision:
         evidence=given.evaluation.evidence,
         condition=_condition(finding.reason),
     )
+        rewards=given.evaluation.rewards,
 
 
 def adopt(given: Input) -> Decision:
@@ -326,6 +327,7 @@ def _decision(
         answers=answers,
         condition=_condition(finding.reason),
     )
+        rewards=given.evaluation.rewards,
 
 
 def _outcome(given: Input, action: Action, finding: Finding) -> Outcome:
@@ -355,6 +357,7 @@ def _identity(
             "action": action.value,
             "reason": finding.reason.value,
             "candidate": finding.candidate or "",
+        rewards=given.evaluation.rewards,
             "allocation": dict(allocation.shares) if allocation else {},
             "answers": list(answers),
         }

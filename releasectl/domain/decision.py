@@ -13,6 +13,7 @@ from releasectl.domain.evidence import Evidence
 from releasectl.domain.reasons import Reason
 from releasectl.domain.release import STABLE, Route, Variant
 
+from releasectl.domain.reward import ArmReward
 
 class Allocation(Model):
     """Share of each variant in basis points, adding up to exactly 10,000. Mirrored traffic is no share."""
@@ -101,6 +102,7 @@ class Outcome(Model):
     at: Time
     evidence: tuple[Evidence, ...] = ()
 
+    rewards: tuple[ArmReward, ...] = ()
 
 class PersonAction(StrEnum):
     """What a person may ask for."""
@@ -208,6 +210,8 @@ class Decision(Model):
     edit: Edit | None = None
     answers: tuple[str, ...] = ()
     """Requests of people that it settles."""
+    rewards: tuple[ArmReward, ...] = ()
+    """What each arm earns, in a bandit stage."""
     condition: Literal["Ready", "Reconciling", "Stalled"] = "Ready"
 
     @property

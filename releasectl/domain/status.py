@@ -10,6 +10,7 @@ from releasectl.domain.decision import Outcome, Quarantine, Suspension
 from releasectl.domain.evidence import Evidence
 from releasectl.domain.observation import VariantHealth
 from releasectl.domain.reasons import Reason
+from releasectl.domain.reward import ArmReward
 
 
 class Condition(Model):
@@ -22,7 +23,7 @@ class Condition(Model):
 
 
 class StageStatus(Model):
-    """Where a trial stands; steps count from 1."""
+    """Where a trial stands; steps count from 1, and ``steps`` is 0 where their number is open."""
 
     type: str
     number: int
@@ -61,6 +62,8 @@ class ReleaseStatus(Model):
     stage: StageStatus | None = None
     variants: tuple[VariantStatus, ...] = ()
     evidence: tuple[Evidence, ...] = ()
+    rewards: tuple[ArmReward, ...] = ()
+    """What each arm earns, in a bandit stage."""
     decision: str = ""
     seq: int = 0
     last: Outcome | None = None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from releasectl.domain.base import Duration, Model, SharePercent, parse_duration
+from releasectl.domain.base import Duration, Model, Name, SharePercent, parse_duration
 
 
 class Canary(Model):
@@ -38,6 +39,45 @@ class ABTest(Model):
     """The least time, counted from when the shares are seen to be served."""
 
 
+class RewardCost(Model):
+    """What requests cost, and what that is worth: an arm earns its reward less price times cost."""
+
+    price: Annotated[float, Field(gt=0)]
+    """Rewards that one unit of cost is worth: 2 says that a variant which costs 0.01 more a request must earn two
+    points more."""
+    per_request: Annotated[Mapping[Name, Annotated[float, Field(ge=0)]], Field(min_length=1)]
+    """Cost of one request, by variant; stable and every candidate."""
+
+
+class Bandit(Model):
+    """Moves shares towards the variants that earn most while it learns which these are, and ends with one of them."""
+
+    type: Literal["bandit"]
+    objective: Name
+    """The metric to earn: one of the policy's objectives, which must also be proven before the stage ends."""
+    method: Literal["best", "top-two"] = "best"
+    """Shares follow the chance of being best; ``top-two`` keeps the strongest rival near half, to decide sooner."""
+    explore: SharePercent = 5
+    """Share that every variant has, in percent, until each has the policy's ``minSamples``."""
+    floor: SharePercent = 1
+    """Share that every variant keeps afterwards, in percent: what has no requests cannot be compared."""
+    control: SharePercent | None = None
+    """Share of stable, in percent, that is out of the game: stable never has less."""
+    max_step: SharePercent = 10
+    """The most that a share may move in one update, in points."""
+    min_shift: SharePercent = 5
+    """Updates in which no share would move by as many points wait, for a day at most: each is a commit."""
+    every: Duration = parse_duration("10m")
+    """The least time between updates, counted from when the shares are seen to be served."""
+    half_life: Duration | None = None
+    """After this time an outcome counts half: for worlds that drift. Without it nothing is forgotten."""
+    tolerance: Annotated[float, Field(gt=0, le=100)] = 0.1
+    """The stage may end when the leader is expected to lose at most this to the best variant, in points of the
+    objective."""
+    cost: RewardCost | None = None
+    """Makes the reward that of the objective less what requests cost."""
+
+
 class Approval(Model):
     """Waits for people. Shares stay as they are and guardrails go on guarding."""
 
@@ -52,5 +92,5 @@ class Approval(Model):
     """An approval counts for this long."""
 
 
-Stage = Annotated[Canary | ABTest | Approval, Field(discriminator="type")]
+Stage = Annotated[Canary | ABTest | Bandit | Approval, Field(discriminator="type")]
 """One stage. A new kind of stage joins the union here and has a module in ``strategies``."""

@@ -10,9 +10,13 @@ from releasectl.domain.evidence import Evidence
 from releasectl.domain.metric import Metric
 from releasectl.domain.observation import Observation
 from releasectl.domain.policy import Guardrail, Objective, PolicySpec
+from releasectl.domain.release import STABLE
+from releasectl.domain.reward import ArmReward
+from releasectl.domain.strategy import Bandit, Stage
 from releasectl.evaluate.comparison import Comparison
 from releasectl.evaluate.guardrails import guardrail_comparison, judge_guardrail
 from releasectl.evaluate.objectives import judge_objective, objective_comparison
+from releasectl.evaluate.rewards import rewards_of
 from releasectl.evaluate.sample_ratio import fold_key, fold_sample_ratio, mismatch
 
 Folds = Mapping[str, Mapping[str, Any]]
@@ -24,6 +28,8 @@ class Evaluation:
 
     evidence: tuple[Evidence, ...] = ()
     folds: Folds = field(default_factory=dict)
+    rewards: tuple[ArmReward, ...] = ()
+    """What each arm earns, in a bandit stage; stable's first."""
     mismatch: str | None = None
     """Why the counts cannot be trusted: requests did not reach the variants in the decided shares."""
 
@@ -36,11 +42,13 @@ def evaluate(
     folds: Folds,
     observed: Observation,
     epoch: int,
+    stage: Stage | None = None,
 ) -> Evaluation:
     """Fold what was observed into ``folds`` and judge every guardrail and objective of every candidate.
 
     The observation's own folds take precedence, being later ones. ``epoch`` is that of the present step: only
-    its exposures count towards the step's minimum samples.
+    its exposures count towards the step's minimum samples. ``stage`` is the one under way: a bandit's
+    rewards are counted besides.
     """
     folds = folds if observed.folds is None else observed.folds
     rows: list[Evidence] = []
@@ -58,7 +66,24 @@ def evaluate(
     # Each metric counts the same requests; together they may be wrong no more often than the policy says.
     level = policy.sample_ratio / max(1, len(ratios))
     wrong = (found for state in ratios.values() if (found := mismatch(state, candidates, level)))
-    return Evaluation(evidence=tuple(rows), folds=after | ratios, mismatch=next(wrong, None))
+    rewards, earned = _rewards(folds, observed, metrics, candidates, stage)
+    return Evaluation(evidence=tuple(rows), folds=after | ratios | earned, rewards=rewards, mismatch=next(wrong, None))
+
+
+def _rewards(
+    folds: Folds,
+    observed: Observation,
+    metrics: Mapping[str, Metric],
+    candidates: tuple[str, ...],
+    stage: Stage | None,
+) -> tuple[tuple[ArmReward, ...], dict[str, Mapping[str, Any]]]:
+    """What each arm earns, and the fold behind it; nothing outside a bandit stage."""
+    if not isinstance(stage, Bandit):
+        return (), {}
+    rule = rewards_of(stage, metrics[stage.objective], (STABLE, *candidates))
+    raw = observed.readings.get(stage.objective)
+    state = rule.fold(folds.get(rule.key), raw.blocks if raw else ())
+    return rule.read(state), {rule.key: state}
 
 
 def _sample_ratios(folds: Folds, observed: Observation, candidates: tuple[str, ...]) -> dict[str, Mapping[str, Any]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Literal, NamedTuple
 
 from releasectl.domain.base import format_duration
@@ -15,6 +16,7 @@ from releasectl.domain.environment import Environment
 from releasectl.domain.metric import HISTOGRAM_BUCKETS_MS, Metric, MetricSet
 from releasectl.domain.policy import PromotionPolicy
 from releasectl.domain.release import STABLE, Component, Release
+from releasectl.domain.strategy import ABTest, Bandit, Canary
 from releasectl.errors import Problem
 from releasectl.manifests import contracts
 from releasectl.manifests.load import Document
@@ -207,13 +209,58 @@ def steps_outlast_the_policy(given: Given) -> Iterator[Problem]:
     for index, stage in enumerate(given.release.spec.strategy):
         if stage.type == "approval":
             continue
-        steps, interval = (len(stage.steps), stage.interval) if stage.type == "canary" else (1, stage.duration)
+        steps, interval = _steps_of(stage)
         least = steps * max(interval, dwell)
         if least >= limit:
             name, path = given.policy.name, ("spec", "strategy", index)
             message = f"the steps take {format_duration(least)} at least, and policy {name!r} allows "
             message += f"{format_duration(limit)}: the stage would end inconclusive"
             yield at(given.document, path, message, "shorten `interval` or the steps", "too-slow", severity="warning")
+
+
+def bandit_earns_what_is_not_proven(given: Given) -> Iterator[Problem]:
+    """A bandit's objective is none of the policy's, so that nothing would prove what it ends with."""
+    if given.policy is None:
+        return
+    proven = [objective.metric for objective in given.policy.spec.objectives]
+    for index, stage in _bandits(given):
+        if stage.objective not in proven:
+            path = ("spec", "strategy", index, "objective")
+            message = f"{stage.objective!r} is no objective of policy {given.policy.name!r}"
+            hint = (
+                suggestion(stage.objective, proven, known="its objectives") or "name it there: it must be proven"
+            )
+            yield given.at(path, message, hint, "unknown-name")
+
+
+def bandit_shares_do_not_fit(given: Given) -> Iterator[Problem]:
+    """What a bandit's variants are promised adds up to more than there is, or no update could be large enough."""
+    candidates = len(given.release.spec.candidates)
+    for index, stage in _bandits(given):
+        path: Path = ("spec", "strategy", index)
+        for name, percent in (("explore", stage.explore), ("floor", stage.floor)):
+            promised = max(percent, stage.control or 0) + candidates * percent
+            if promised > 100:
+                message = f"{name} and control promise {promised:g} % to {candidates + 1} variants together"
+                yield given.at((*path, name), message, "at most 100 % can be promised", "out-of-range")
+        if stage.min_shift > stage.max_step:
+            message = f"no update may move {stage.min_shift:g} points, which minShift asks for"
+            yield given.at((*path, "minShift"), message, f"maxStep is {stage.max_step:g}", "out-of-range")
+
+
+def bandit_costs_are_incomplete(given: Given) -> Iterator[Problem]:
+    """Costs are given for some variants and not for others, or for one that is not on trial."""
+    names = [STABLE, *(candidate.name for candidate in given.release.spec.candidates)]
+    for index, stage in _bandits(given):
+        path = ("spec", "strategy", index, "cost", "perRequest")
+        costs = stage.cost.per_request if stage.cost else dict.fromkeys(names, 0.0)
+        for name in costs:
+            if name not in names:
+                yield given.at((*path, name), f"no variant {name!r}", suggestion(name, names), "unknown-name")
+        for name in names:
+            if name not in costs:
+                message = f"no cost for {name!r}"
+                yield given.at(path, message, "what is left out would seem free; write 0 if it is", "missing-cost")
 
 
 # --- environment ----------------------------------------------------------------------------------------
@@ -269,6 +316,9 @@ RULES: tuple[Callable[[Given], Iterator[Problem]], ...] = (
     approval_cannot_be_reached,
     last_step_leaves_stable_nothing,
     steps_outlast_the_policy,
+    bandit_earns_what_is_not_proven,
+    bandit_shares_do_not_fit,
+    bandit_costs_are_incomplete,
     version_cannot_run,
     sticky_is_unclear,
     metric_cannot_be_read,
@@ -359,6 +409,23 @@ def _pointed(root: Node, path: Path) -> Node:
             return anchor
         anchor = entry.key if entry else node
     return node if isinstance(node, Scalar) else anchor
+
+
+def _steps_of(stage: Canary | ABTest | Bandit) -> tuple[int, timedelta]:
+    """The number of steps that a stage takes at least, and the least time of each."""
+    match stage:
+        case Canary():
+            return len(stage.steps), stage.interval
+        case ABTest():
+            return 1, stage.duration
+        case Bandit():
+            return 1, stage.every
+
+
+def _bandits(given: Given) -> Iterator[tuple[int, Bandit]]:
+    for index, stage in enumerate(given.release.spec.strategy):
+        if isinstance(stage, Bandit):
+            yield index, stage
 
 
 def _repeated(given: Given, path: Path, what: str, names: list[str]) -> Iterator[Problem]:

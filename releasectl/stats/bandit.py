@@ -70,6 +70,20 @@ def prob_best_normal(*, mean: ArrayLike, sd: ArrayLike) -> BestArm:
     return _in_blocks(_normal_block, centre, spread)
 
 
+def prob_best_net(*, a: ArrayLike, b: ArrayLike, cost: ArrayLike) -> BestArm:
+    """P(best) when arm i earns a Beta(a, b) rate less a known cost, all of shape (arms,); a and b at least 1.
+
+    The net rewards have no common logit scale, so panels lie on the natural one and also end where an arm's
+    rate is 0 or 1. The same cost for every arm changes no chance.
+    """
+    left, right, taken = np.broadcast_arrays(floats(a), floats(b), floats(cost))
+    if not np.all((left >= 1.0) & (right >= 1.0) & np.isfinite(left) & np.isfinite(right) & np.isfinite(taken)):
+        raise ValueError("a and b must be finite and at least 1, costs finite")
+    p, e_max, mean = _net_block(left[:, None], right[:, None], taken[:, None])
+    loss = np.maximum(e_max - mean, 0.0)
+    return BestArm(floats(p[:, 0]), floats(e_max[0]), floats(loss[:, 0]))
+
+
 def beta_posterior(*, successes: ArrayLike, trials: ArrayLike, prior: tuple[float, float] = (1.0, 1.0)) -> Floats:
     """(a, b) after these outcomes, shape (..., arms, 2); without trials it is the prior."""
     s, n = np.broadcast_arrays(floats(successes), floats(trials))
@@ -142,6 +156,31 @@ def _beta_block(a: Floats, b: Floats) -> tuple[Floats, Floats, Floats]:
     edges = _edges(peak, np.sqrt(total / (a * b)), log_density, slope)
     p, e_max = _integrate(edges, log_density, special.expit)
     return p, e_max, a / total
+
+
+def _net_block(a: Floats, b: Floats, cost: Floats) -> tuple[Floats, Floats, Floats]:
+    middle = a / (a + b)
+
+    def log_density(net: Floats) -> Floats:
+        rate = net + cost
+        inside = (rate > 0.0) & (rate < 1.0)
+        shown = np.where(inside, rate, middle)
+        value = (a - 1.0) * log(shown / middle) + (b - 1.0) * log((1.0 - shown) / (1.0 - middle))
+        return floats(np.where(inside, value, -np.inf))
+
+    peak, total = log(a) - log(b), a + b
+
+    def log_density_of_logit(logit: Floats) -> Floats:
+        gap = logit - peak
+        return floats(a * gap - total * special.log1p(middle * special.expm1(gap)))
+
+    def slope(logit: Floats) -> Floats:
+        return floats(a - total * special.expit(logit))
+
+    steer = _edges(peak, np.sqrt(total / (a * b)), log_density_of_logit, slope)
+    edges = np.concatenate([special.expit(steer) - cost, -cost[None], 1.0 - cost[None]])
+    p, e_max = _integrate(edges, log_density, lambda net: net)
+    return p, e_max, middle - cost
 
 
 def _normal_block(mean: Floats, sd: Floats) -> tuple[Floats, Floats, Floats]:

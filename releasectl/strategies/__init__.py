@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from releasectl.strategies.abtest import abtest
 from releasectl.strategies.approval import approval
+from releasectl.strategies.bandit import bandit
 from releasectl.strategies.base import Finish, Move, Proposal, Refuse, Situation, Strategy, Wait
 from releasectl.strategies.canary import canary
 
-STRATEGIES: dict[str, Strategy] = {"canary": canary, "ab": abtest, "approval": approval}
+STRATEGIES: dict[str, Strategy] = {"canary": canary, "ab": abtest, "bandit": bandit, "approval": approval}
 
 __all__ = ["STRATEGIES", "Finish", "Move", "Proposal", "Refuse", "Situation", "Strategy", "Wait"]

@@ -16,6 +16,7 @@ class ABTestStrategy:
     """Shares never move, so that a unit keeps its variant; the end asks for proof."""
 
     gathers = True
+    samples_each_step = True
 
     def first(self, stage: ABTest, situation: Situation) -> Allocation:
         points = round(stage.share * 100)

@@ -22,6 +22,7 @@ class ApprovalStrategy:
     """Shares stay as they are. Approvals that have expired, or whose giver may no longer give them, do not count."""
 
     gathers = False
+    samples_each_step = True
 
     def first(self, stage: Approval, situation: Situation) -> Allocation:
         return situation.allocation

@@ -11,6 +11,7 @@ from releasectl.domain.decision import Allocation, PersonRequest, Progress
 from releasectl.domain.evidence import Evidence
 from releasectl.domain.policy import PolicySpec
 from releasectl.domain.reasons import Reason
+from releasectl.domain.reward import ArmReward
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Situation:
     """Who asked for the candidates, as ``Name <mail>``."""
     votes: Sequence[PersonRequest] = ()
     """Approvals and rejections of this trial that people have given."""
+    rewards: Sequence[ArmReward] = ()
+    """Stable's first, in a stage that earns."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,8 @@ class Strategy(Protocol):
 
     gathers: bool
     """Whether a step must have its time, samples and readable metrics before ``propose`` is asked."""
+    samples_each_step: bool
+    """Whether these samples are asked for anew at each step; else the strategy asks for them itself."""
 
     def first(self, stage: Any, situation: Situation) -> Allocation:
         """The allocation it begins with."""
@@ -88,7 +93,7 @@ class Strategy(Protocol):
         ...
 
     def steps(self, stage: Any) -> int:
-        """How many steps it has, for showing progress."""
+        """How many steps it has, for showing progress; 0 where that is open."""
         ...
 
 

@@ -22,6 +22,7 @@ class CanaryStrategy:
     """
 
     gathers = True
+    samples_each_step = True
 
     def first(self, stage: Canary, situation: Situation) -> Allocation:
         return _shares(stage.steps[0], situation.candidates)

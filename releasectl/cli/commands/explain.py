@@ -82,6 +82,8 @@ def _lines(recorded: Recorded, record: dict[str, Any]) -> list[str]:
         lines.append(f"  before     {_shares(before)} (#{before['seq']})")
     for row in decision.get("evidence", []):
         lines += ["", *_evidence(row)]
+    if decision.get("rewards"):
+        lines += ["", *_rewards(decision["rewards"])]
     blocks = {name: len(reading.get("blocks", [])) for name, reading in given["observed"].get("readings", {}).items()}
     if blocks:
         counted = ", ".join(f"{count} of {name}" for name, count in blocks.items())
@@ -93,6 +95,14 @@ def _lines(recorded: Recorded, record: dict[str, Any]) -> list[str]:
 def _shares(state: dict[str, Any]) -> str:
     shares = (state.get("allocation") or {}).get("shares", {})
     return ", ".join(f"{name} {bp / 100:g} %" for name, bp in shares.items()) or "-"
+
+
+def _rewards(rows: list[dict[str, Any]]) -> list[str]:
+    from releasectl.cli.words import reward_summary
+    from releasectl.domain.reward import ArmReward
+
+    arms = [ArmReward.model_validate(row) for row in rows]
+    return ["  rewards", *(f"    {arm.variant:14} {reward_summary(arm)}" for arm in arms)]
 
 
 def _evidence(row: dict[str, Any]) -> list[str]:

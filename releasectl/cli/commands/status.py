@@ -9,6 +9,7 @@ import click
 
 from releasectl.cli.location import Location
 from releasectl.cli.options import output, repository
+from releasectl.cli.words import step_of
 from releasectl.domain.status import ReleaseStatus, StatusReport
 from releasectl.errors import UsageError
 
@@ -100,7 +101,7 @@ def _settled(report: StatusReport) -> int:
 def _line(row: ReleaseStatus) -> str:
     shares = " ".join(f"{variant.name}={variant.share / 100:g}%" for variant in row.variants)
     condition = f"{row.condition.type} {row.condition.reason}" if row.condition else "-"
-    step = f" step {row.stage.step}/{row.stage.steps}" if row.stage else ""
+    step = f" step {step_of(row.stage)}" if row.stage else ""
     return f"{row.name}: {row.phase}{step}, {shares}, {condition}"
 
 
