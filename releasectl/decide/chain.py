@@ -12,12 +12,13 @@ from typing import assert_never
 
 from releasectl.decide import checks, outcomes, people
 from releasectl.decide.checks import desired_of, first_request, progress_of, stage_of, state_of
+from releasectl.decide.freezes import frozen
 from releasectl.decide.inputs import Finding, Input
 from releasectl.domain.decision import Decision, PersonAction
 from releasectl.domain.observation import Health
 from releasectl.domain.reasons import Reason
 from releasectl.domain.release import STABLE
-from releasectl.strategies import Finish, Move, Refuse, Wait
+from releasectl.strategies import Finish, Move, Proposal, Refuse, Wait
 
 Check = Callable[[Input], Finding | None]
 
@@ -77,6 +78,8 @@ def _trial(given: Input) -> Decision:
     if strategy.gathers and (finding := first_finding(given, HOLD_GATHERING)):
         return outcomes.hold(given, finding)
     proposal = strategy.propose(stage, checks.situation(given))
+    if _goes_forward(given, proposal) and (freeze := frozen(given)):
+        return outcomes.hold(given, freeze)
     match proposal:
         case Move():
             return outcomes.advance(given, proposal)
@@ -88,6 +91,14 @@ def _trial(given: Input) -> Decision:
             return _finished(given, proposal)
         case _:
             assert_never(proposal)
+
+
+def _goes_forward(given: Input, proposal: Proposal) -> bool:
+    """Whether some candidate would get more, or the trial a further stage or its end."""
+    if not isinstance(proposal, Move):
+        return isinstance(proposal, Finish)
+    state = state_of(given)
+    return any(proposal.allocation.share(name) > state.allocation.share(name) for name in state.candidates)
 
 
 def _finished(given: Input, proposal: Finish) -> Decision:
@@ -137,6 +148,8 @@ def _start(given: Input) -> Decision:
             return outcomes.rollback(given, Finding(Reason.NEVER_READY, message, candidate=candidate.name))
         if waiting := _not_ready(given, candidate.name):
             return outcomes.hold(given, waiting)
+    if freeze := frozen(given):
+        return outcomes.hold(given, freeze)
     return outcomes.start(given)
 
 

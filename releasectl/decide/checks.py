@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from releasectl.decide.freezes import freezes_of, time_frozen
 from releasectl.decide.inputs import Desired, Finding, Input
 from releasectl.domain.base import format_duration
 from releasectl.domain.decision import EffectiveState, PersonAction, PersonRequest, Progress
@@ -255,9 +256,10 @@ def _served_since(given: Input) -> datetime:
 
 
 def _time_is_up(given: Input) -> bool:
-    seconds = given.observed.stage_seconds
-    spent = given.now - progress_of(given).stage_started_at if seconds is None else timedelta(seconds=seconds)
-    return spent >= desired_of(given).policy.spec.max_duration
+    desired, since, seconds = desired_of(given), progress_of(given).stage_started_at, given.observed.stage_seconds
+    spent = given.now - since if seconds is None else timedelta(seconds=seconds)
+    # A trial that was not allowed to go forward has not failed to.
+    return spent - time_frozen(freezes_of(desired), since, given.now) >= desired.policy.spec.max_duration
 
 
 def _lacking(given: Input) -> str:

@@ -39,6 +39,7 @@ _WAITING = frozenset(
         Reason.COLLECTING_SAMPLES,
         Reason.AWAITING_EVIDENCE,
         Reason.AWAITING_APPROVAL,
+        Reason.FROZEN,
     }
 )
 _FOR_PEOPLE = frozenset(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from releasectl.decide import checks, outcomes
 from releasectl.decide.checks import desired_of, progress_of, situation, state_of
+from releasectl.decide.freezes import frozen
 from releasectl.decide.inputs import Finding, Input
 from releasectl.domain.decision import Decision, PersonAction, PersonRequest, Suspension
 from releasectl.domain.reasons import Reason
@@ -28,6 +29,8 @@ def promotion(given: Input, request: PersonRequest) -> Decision:
     # A person may skip evidence, not readiness: promoting what does not run would take the users down.
     if unready := checks.candidate_not_ready(given):
         return outcomes.hold(given, unready)
+    if freeze := frozen(given):
+        return _refused(given, request, freeze.message)
     for gate in _gates(given):
         if lacking := approvals_lacking(gate, situation(given)):
             return _refused(given, request, f"it needs approval, {lacking}")

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from releasectl.domain.base import Duration, Model, Name, parse_duration
+from releasectl.domain.freeze import Freeze
 from releasectl.domain.release import ApiVersion, Metadata
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -62,6 +63,8 @@ class EnvironmentSpec(Model):
     """Asked in this order: a metric is read from the first one it has a query for."""
     interval: Duration = parse_duration("1s")
     """Time between looks at the metrics."""
+    freeze: tuple[Freeze, ...] = ()
+    """Times in which no release here goes forward."""
     teams: Mapping[Name, Annotated[tuple[str, ...], Field(min_length=1)]] = {}
     """Team -> its members, by the name with which they sign commits; an approval's ``from`` may name teams."""
 

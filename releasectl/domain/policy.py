@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from releasectl.domain.base import Duration, Model, Name, Percent, parse_duration
+from releasectl.domain.freeze import Freeze
 from releasectl.domain.release import ApiVersion, Metadata
 
 
@@ -71,6 +72,8 @@ class PolicySpec(Model):
     when_inconclusive: Literal["rollback", "hold"] = "rollback"
     """What happens at ``maxDuration`` when the evidence proves neither harm nor its absence."""
     outage: Outage = Outage()
+    freeze: tuple[Freeze, ...] = ()
+    """Times in which no release with this policy goes forward."""
 
 
 class PromotionPolicy(Model):

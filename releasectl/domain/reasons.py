@@ -52,6 +52,8 @@ class Reason(StrEnum):
     """The stage waits for people."""
     SUSPENDED = "Suspended"
     """A person asked for no action."""
+    FROZEN = "Frozen"
+    """A freeze holds: nothing starts, grows or is promoted; what takes a candidate back works as ever."""
     WAITING_FOR_READINESS = "WaitingForReadiness"
     """Processes of a variant are starting."""
     WAITING_FOR_ROUTE = "WaitingForRoute"

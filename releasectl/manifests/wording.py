@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from pydantic_core import ErrorDetails
 
+from releasectl.domain.freeze import MOMENT
 from releasectl.manifests.docstrings import field_docstrings
 from releasectl.manifests.nearest import suggestion
 from releasectl.manifests.nodes import Node, Scalar, Sequence
@@ -122,6 +123,7 @@ def _own(_: Place, context: Mapping[str, Any]) -> Sentence:
 
 
 _PATTERNS = {
+    MOMENT: "a time such as 2026-12-23T17:00:00Z, or a moment of every week in UTC such as Fri 16:00",
     r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$": "lower-case letters, digits and inner hyphens, 63 at most",
     r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,62}$": "letters, digits and . _ + -, 63 at most, a letter or digit first",
     r"^sha256:[0-9a-f]{64}$": "sha256: and 64 hexadecimal digits",
