@@ -146,14 +146,14 @@ def _headline(decision: Decision) -> str:
             return f"give {candidate} {share:g} %"
         case Action.REALLOCATE, Reason.REMOVED:
             return "remove"
+        case Action.REALLOCATE, Reason.REALLOCATED if decision.state:
+            return f"share anew: {decision.state.allocation}"
         case Action.REALLOCATE, _:
             return "serve as the manifest says"
         case _:
             return {
                 Reason.SUSPENDED: "pause",
                 Reason.RESUMED: "resume",
-        case Action.REALLOCATE, Reason.REALLOCATED if decision.state:
-            return f"share anew: {decision.state.allocation}"
                 Reason.LIFTED: "lift the quarantine",
                 Reason.VOTED: "note an approval",
                 Reason.REFUSED: "refuse a request",
