@@ -59,9 +59,9 @@ def hold(given: Input, finding: Finding) -> Decision:
         at=given.now,
         state=given.state,
         evidence=given.evaluation.evidence,
+        rewards=given.evaluation.rewards,
         condition=_condition(finding.reason),
     )
-        rewards=given.evaluation.rewards,
 
 
 def adopt(given: Input) -> Decision:
@@ -324,11 +324,11 @@ def _decision(
         at=given.now,
         state=state,
         evidence=given.evaluation.evidence,
+        rewards=given.evaluation.rewards,
         edit=edit,
         answers=answers,
         condition=_condition(finding.reason),
     )
-        rewards=given.evaluation.rewards,
 
 
 def _outcome(given: Input, action: Action, finding: Finding) -> Outcome:
@@ -339,6 +339,7 @@ def _outcome(given: Input, action: Action, finding: Finding) -> Outcome:
         candidate=finding.candidate,
         at=given.now,
         evidence=given.evaluation.evidence,
+        rewards=given.evaluation.rewards,
     )
 
 
@@ -358,7 +359,6 @@ def _identity(
             "action": action.value,
             "reason": finding.reason.value,
             "candidate": finding.candidate or "",
-        rewards=given.evaluation.rewards,
             "allocation": dict(allocation.shares) if allocation else {},
             "answers": list(answers),
         }

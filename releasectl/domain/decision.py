@@ -12,8 +12,8 @@ from releasectl.domain.base import WHOLE, Model, Name, Time
 from releasectl.domain.evidence import Evidence
 from releasectl.domain.reasons import Reason
 from releasectl.domain.release import STABLE, Route, Variant
-
 from releasectl.domain.reward import ArmReward
+
 
 class Allocation(Model):
     """Share of each variant in basis points, adding up to exactly 10,000. Mirrored traffic is no share."""
@@ -101,8 +101,8 @@ class Outcome(Model):
     candidate: Name | None = None
     at: Time
     evidence: tuple[Evidence, ...] = ()
-
     rewards: tuple[ArmReward, ...] = ()
+
 
 class PersonAction(StrEnum):
     """What a person may ask for."""
@@ -207,11 +207,11 @@ class Decision(Model):
     state: EffectiveState | None
     """The state after it; unchanged for HOLD, None only while a new release waits for its stable variant."""
     evidence: tuple[Evidence, ...] = ()
+    rewards: tuple[ArmReward, ...] = ()
+    """What each arm earns, in a bandit stage."""
     edit: Edit | None = None
     answers: tuple[str, ...] = ()
     """Requests of people that it settles."""
-    rewards: tuple[ArmReward, ...] = ()
-    """What each arm earns, in a bandit stage."""
     condition: Literal["Ready", "Reconciling", "Stalled"] = "Ready"
 
     @property

@@ -227,9 +227,7 @@ def bandit_earns_what_is_not_proven(given: Given) -> Iterator[Problem]:
         if stage.objective not in proven:
             path = ("spec", "strategy", index, "objective")
             message = f"{stage.objective!r} is no objective of policy {given.policy.name!r}"
-            hint = (
-                suggestion(stage.objective, proven, known="its objectives") or "name it there: it must be proven"
-            )
+            hint = suggestion(stage.objective, proven, known="its objectives") or "name it there: it must be proven"
             yield given.at(path, message, hint, "unknown-name")
 
 
