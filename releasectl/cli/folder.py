@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from releasectl.errors import Problem
+from releasectl.decide.inputs import Desired
+from releasectl.errors import Problem, UsageError
 from releasectl.manifests.catalog import Catalog
 from releasectl.manifests.load import FileResult, load_file, refuse_entry, should_read
 
@@ -22,6 +23,23 @@ def catalog_of(root: Path) -> Catalog:
         if (result := _load(path, name)) is not None:
             results[name] = result
     return Catalog.build(results)
+
+
+def desired_in(catalog: Catalog, release: str) -> Desired:
+    """What a catalog asks of a release; UsageError if it has none of that name, ManifestError if it is invalid."""
+    if release not in catalog.releases:
+        names = ", ".join(catalog.releases[:10]) or "none"
+        raise UsageError(f"no release {release!r} here", hint=f"there are: {names}")
+    resolved = catalog.resolve(release)
+    return Desired(
+        release=resolved.release,
+        policy=resolved.policy,
+        environment=resolved.environment,
+        metrics=resolved.metrics,
+        path=resolved.path,
+        generation=resolved.generation,
+        revision="",
+    )
 
 
 def _entries(root: Path) -> Iterator[Path]:

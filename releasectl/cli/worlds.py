@@ -1,0 +1,113 @@
+"""A synthetic world from what was typed: ``error-rate=1%``, ``new/click=+2%``, ``click=5m``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from releasectl.domain.base import parse_duration
+from releasectl.domain.metric import Metric
+from releasectl.errors import UsageError
+from releasectl.simulate.case import Case
+from releasectl.simulate.world import Rate, World
+
+USUAL = {"lower": 0.01, "higher": 0.1}
+"""Rates of metrics that nothing is said about, by the direction that is better."""
+
+
+def percent(text: str) -> float:
+    """``1%``, ``+0.5%`` or ``0.01`` as a fraction of 1."""
+    found = re.fullmatch(r"([+-]?\d+(?:\.\d+)?)\s*(%?)", text.strip())
+    if not found:
+        raise UsageError(f"{text!r} is not a rate", hint="for example 1%, +0.5% or 0.01")
+    return float(found[1]) / (100 if found[2] else 1)
+
+
+def pairs(option: str, values: Sequence[str]) -> dict[str, str]:
+    """``name=value`` of an option that may be given several times."""
+    found = {}
+    for value in values:
+        name, equals, rest = value.partition("=")
+        if not equals:
+            raise UsageError(f"{option} {value!r} has no '='", hint=f"for example {option} error-rate=1%")
+        found[name.strip()] = rest
+    return found
+
+
+def world_of(
+    case: Case,
+    *,
+    traffic: float,
+    baseline: Sequence[str],
+    effect: Sequence[str],
+    delay: Sequence[str],
+    drift: str,
+    every: timedelta,
+    looks: int,
+) -> World:
+    """The world; metrics, candidates and numbers that make no sense are refused."""
+    metrics = case.desired.metrics
+    rates = {name: percent(text) for name, text in pairs("--baseline", baseline).items()}
+    delays = {name: _span("--delay", text) for name, text in pairs("--delay", delay).items()}
+    effects = _effects(case, effect)
+    for option, names in (("--baseline", rates), ("--delay", delays), ("--effect", effects)):
+        for name in names:
+            if name not in metrics:
+                raise UsageError(f"{option}: the policy has no metric {name!r}", hint=f"it has {', '.join(metrics)}")
+    for name, rate in rates.items():
+        if not 0 <= rate <= 1:
+            raise UsageError(f"--baseline {name}: a rate lies between 0% and 100%")
+    return World(
+        requests_per_second=traffic,
+        rates={
+            name: Rate(rates.get(name, USUAL[metric.direction]), effects.get(name, {}), _delay(metric, delays))
+            for name, metric in metrics.items()
+        },
+        every=every,
+        looks=looks,
+        drift=percent(drift),
+    )
+
+
+def harmful_world(case: Case, world: World) -> World:
+    """The same with harm of twice the margin in the first guardrail."""
+    guardrail = case.desired.policy.spec.guardrails[0]
+    rate = world.rates[guardrail.metric]
+    margin = guardrail.margin
+    points = margin.points / 100 if margin.points else (margin.percent or 0.0) / 100 * rate.baseline
+    sign = 1 if case.desired.metrics[guardrail.metric].direction == "lower" else -1
+    effects = dict.fromkeys(case.candidates, sign * 2 * points)
+    return _with(world, {**world.rates, guardrail.metric: Rate(rate.baseline, effects, rate.delay)})
+
+
+def equal_world(world: World) -> World:
+    """The same without any difference between variants."""
+    return _with(world, {name: Rate(rate.baseline, {}, rate.delay) for name, rate in world.rates.items()})
+
+
+def _with(world: World, rates: Mapping[str, Rate]) -> World:
+    return World(world.requests_per_second, rates, world.every, world.looks, world.drift, world.period)
+
+
+def _effects(case: Case, values: Sequence[str]) -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = {}
+    for value in values:
+        (name, text), *_ = pairs("--effect", [value]).items()
+        candidate, slash, metric = name.rpartition("/")
+        if slash and candidate not in case.candidates:
+            raise UsageError(f"--effect: no candidate {candidate!r}", hint=f"there is {', '.join(case.candidates)}")
+        for one in [candidate] if slash else case.candidates:
+            found.setdefault(metric, {})[one] = percent(text)
+    return found
+
+
+def _delay(metric: Metric, delays: Mapping[str, timedelta]) -> timedelta:
+    return delays.get(metric.name, metric.maturity)
+
+
+def _span(option: str, text: str) -> timedelta:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}") from error

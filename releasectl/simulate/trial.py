@@ -1,0 +1,99 @@
+"""One run, look by look, through ``evaluate()`` and ``decide()`` exactly as a controller calls them.
+
+Slow and plain: it is what ``batch`` is held against, and how strategies are simulated that ``batch`` does
+not know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from releasectl.domain.decision import Action, Decision, EffectiveState
+from releasectl.domain.observation import Block, Counts, Observation, Reading, ReadState
+from releasectl.domain.reasons import Reason
+from releasectl.evaluate.evaluation import evaluate
+from releasectl.simulate.case import Case, at_look
+from releasectl.simulate.world import Arrivals, Counted, World, variants_of
+
+Step = tuple[int, Action, Reason]
+"""Look, action and reason of a decision that changes something."""
+
+Source = Callable[[int, EffectiveState], Mapping[str, Counted]]
+"""What becomes known at a look, given what is served; counts of one run."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """How one run went. ``end`` is None while nothing was decided by the last look."""
+
+    steps: tuple[Step, ...]
+    end: Decision | None
+    looks: int
+    back: tuple[Decision, ...] = ()
+    """Rollbacks of one of several candidates, after which the trial went on."""
+
+
+def run_trial(case: Case, every: timedelta, looks: int, source: Source) -> Run:
+    """Every look of one run until the trial ends."""
+    state, since = case.state, at_look(every, 1)
+    steps: list[Step] = []
+    back: list[Decision] = []
+    for look in range(1, looks + 1):
+        now = at_look(every, look)
+        readings = {
+            metric: _reading(counted, variants_of(case.candidates), now - every, now)
+            for metric, counted in source(look, state).items()
+        }
+        for name in case.desired.metrics:
+            readings.setdefault(name, Reading(state=ReadState.OK))
+        observed = Observation(readings=readings)
+        evaluation = evaluate(
+            policy=case.desired.policy.spec,
+            metrics=case.desired.metrics,
+            candidates=state.candidates,
+            folds=state.folds,
+            observed=observed,
+            epoch=state.epoch,
+            stage=case.desired.stage(state),
+        )
+        decision = case.decide(state, observed, evaluation, served_since=since, now=now)
+        if decision.action is Action.HOLD or decision.state is None:
+            state = state.model_copy(update={"folds": evaluation.folds})
+            continue
+        steps.append((look, decision.action, decision.reason))
+        if decision.action is Action.ROLLBACK and decision.state.progress:
+            back.append(decision)
+        if decision.state.epoch != state.epoch:
+            since = at_look(every, look + 1)
+        state = case.approved(decision.state, now)
+        if state.progress is None:
+            return Run(tuple(steps), decision, look, tuple(back))
+    return Run(tuple(steps), None, looks, tuple(back))
+
+
+def drawn(case: Case, world: World, seed: Sequence[int]) -> tuple[Source, dict[str, int]]:
+    """A source that draws its counts, and the requests by variant that it adds up."""
+    variants = variants_of(case.candidates)
+    arrivals, requests = Arrivals(world, variants, seed), dict.fromkeys(variants, 0)
+
+    def source(look: int, state: EffectiveState) -> Mapping[str, Counted]:
+        shares = np.array([[state.allocation.share(name) for name in variants]])
+        trials, known = arrivals.draw(look, shares, np.array([state.epoch]))
+        for name, count in zip(variants, trials[0].tolist(), strict=True):
+            requests[name] += count
+        return known
+
+    return source, requests
+
+
+def _reading(counted: Counted, variants: Sequence[str], start: datetime, end: datetime) -> Reading:
+    arms = {
+        name: Counts(trials=int(trials), events=int(events))
+        for name, trials, events in zip(variants, counted.trials[0], counted.events[0], strict=True)
+    }
+    block = Block(start_at=start, end_at=end, epoch=int(counted.epoch[0]), arms=arms)
+    return Reading(state=ReadState.OK, blocks=(block,))

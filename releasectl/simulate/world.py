@@ -1,0 +1,92 @@
+"""A synthetic world: how many requests come, what goes wrong with them, and when that is known."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from releasectl.domain.base import WHOLE
+from releasectl.domain.release import STABLE
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Rate:
+    """The rate of one metric's events. ``effects`` are differences to stable, by candidate."""
+
+    baseline: float
+    effects: Mapping[str, float] = field(default_factory=dict)
+    delay: timedelta = timedelta(0)
+    """Outcomes are known this much after the request, of every variant alike."""
+
+    def of(self, variant: str, drift: float) -> float:
+        """The rate of a variant while everything is ``drift`` times its usual."""
+        return min(max(self.baseline * drift + self.effects.get(variant, 0.0), 0.0), 1.0)
+
+
+@dataclass(frozen=True)
+class World:
+    """``drift`` swings all rates up and down together by this part of themselves, once in ``period``."""
+
+    requests_per_second: float
+    rates: Mapping[str, Rate]
+    every: timedelta
+    """Time between looks."""
+    looks: int
+    drift: float = 0.0
+    period: timedelta = timedelta(days=1)
+
+    def drift_at(self, look: int) -> float:
+        """By what the rates are multiplied in the interval that ends with this look."""
+        turn = (look - 0.5) * (self.every / self.period)
+        return 1.0 + self.drift * math.sin(2.0 * math.pi * turn)
+
+
+class Counted(NamedTuple):
+    """Counts of one metric that become known at a look, by run and variant, and when they were exposed."""
+
+    trials: Ints
+    events: Ints
+    epoch: Ints
+    """Epoch of the exposures, by run."""
+
+
+class Arrivals:
+    """Requests and outcomes, look by look, for as many runs as there are rows of shares."""
+
+    def __init__(self, world: World, variants: Sequence[str], seed: Sequence[int]) -> None:
+        self._world, self._variants = world, variants
+        self._rng = np.random.default_rng(list(seed))
+        self._late: dict[str, deque[Counted]] = {metric: deque() for metric in world.rates}
+
+    def draw(self, look: int, shares: Ints, epoch: Ints) -> tuple[Ints, dict[str, Counted]]:
+        """Requests of this look by run and variant, and the counts that become known; a metric may have none."""
+        total = round(self._world.requests_per_second * self._world.every.total_seconds())
+        trials = self._rng.multinomial(total, shares / WHOLE)
+        drift = self._world.drift_at(look)
+        known = {}
+        for metric, rate in self._world.rates.items():
+            events = self._rng.binomial(trials, [rate.of(variant, drift) for variant in self._variants])
+            late = self._late[metric]
+            late.append(Counted(trials, events, epoch.copy()))
+            if len(late) > math.ceil(rate.delay / self._world.every):
+                known[metric] = late.popleft()
+        return trials, known
+
+    def keep(self, rows: NDArray[np.bool_]) -> None:
+        """Go on with some of the runs."""
+        for metric, late in self._late.items():
+            self._late[metric] = deque(Counted(*(part[rows] for part in counted)) for counted in late)
+
+
+def variants_of(candidates: Sequence[str]) -> tuple[str, ...]:
+    """The order of columns."""
+    return (STABLE, *candidates)
