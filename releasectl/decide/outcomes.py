@@ -168,9 +168,11 @@ def rollback(given: Input, finding: Finding) -> Decision:
     withdrawn = finding.reason is Reason.CANDIDATE_WITHDRAWN
     after = _next(given, allocation=_without(state.allocation, names)) | _dropping(given, names)
     if set(names) >= set(state.candidates):
-        after |= _ended(given)
-    if withdrawn:
-        # Compared with the manifest again at the next pass.
+        # Candidates that are left in the manifest are not part of what is settled: the next pass starts them.
+        every = tuple(candidate.name for candidate in release.spec.candidates)
+        after |= _ended(given) | {"intent": release.settled(drop=every).intent}
+    if state.progress is not None and not given.invalid and release.intent != state.intent:
+        # The manifest has moved on, with or without a request: the next pass compares the two.
         after["intent"] = ""
     if not state.candidates:
         after["epoch"] = state.epoch

@@ -26,9 +26,10 @@ def rejected(given: Input) -> Finding | None:
 
 def promotion(given: Input, request: PersonRequest) -> Decision:
     """A person wants the candidate promoted, whatever the evidence says."""
-    # A person may skip evidence, not readiness: promoting what does not run would take the users down.
-    if unready := checks.candidate_not_ready(given):
-        return outcomes.hold(given, unready)
+    # A person may skip evidence, not readiness: promoting what does not run would take the users down. And a
+    # manifest that cannot be read cannot be edited.
+    if waiting := checks.manifest_invalid(given) or checks.candidate_not_ready(given):
+        return outcomes.hold(given, waiting)
     if freeze := frozen(given):
         return _refused(given, request, freeze.message)
     for gate in _gates(given):

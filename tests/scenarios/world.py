@@ -117,6 +117,9 @@ class Users:
         well = SourceReading(ReadState.OK, increments=increments, cursor=1, exposures=True)
         return {metric.name: self._told(metric.name, well) for metric in metrics}
 
+    def learn(self) -> None:
+        """Look up which versions serve; the world says how."""
+
     def moved(self, by: timedelta) -> None:
         """The wall clock was set anew."""
         self._last += by
@@ -136,6 +139,8 @@ class Users:
         astray["stable"] = -sum(lost for name, lost in astray.items() if name != "stable")
         for name, reached in zip(names, split.tolist(), strict=True):
             trials = reached - astray[name]
+            if (table.release, table.tags[name]) not in self.versions:
+                self.learn()
             version = self.versions[table.release, table.tags[name]]
             key = (table.release, version)
             self.served[key] = self.served.get(key, 0) + trials
@@ -209,6 +214,7 @@ class World:
         self.workloads = MemoryWorkloads()
         self.users = Users(self.router, self.clock)
         self.person = self._repo("person")
+        self.users.learn = lambda: self._learn(self.states())  # type: ignore[method-assign]
         self.wrap: Callable[[str, Any], Any] = lambda kind, port: port
         """Puts a test's own layer around a port: ``wrap(kind, port)``."""
         self.restart()
@@ -235,10 +241,13 @@ class World:
         """One pass at the present time."""
         report = await self.controller.run_pass()
         self.seen = self.board.update(report, self.router.entry_url)
-        for name, state in report.states.items():
+        self._learn(report.states)
+        return report
+
+    def _learn(self, states: Mapping[str, EffectiveState]) -> None:
+        for name, state in states.items():
             for variant in state.variants.values():
                 self.users.versions[name, variant.tag] = variant.versions["app"].name
-        return report
 
     async def run_for(self, seconds: float, *, every: float = 1.0) -> list[Report]:
         """Passes while time moves on."""
