@@ -12,4 +12,17 @@ Layers, upper may import lower (checked by import-linter)::
         > manifests | stats > ports > domain > errors
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    # `releasectl.assign(unit, document)` for applications, loaded when it is first asked for.
+    if name != "assign":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from releasectl.assignment import assign
+
+    return assign

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from releasectl.decide.inputs import Desired
+from releasectl.domain.assignment import Assignment
 from releasectl.domain.base import WHOLE
 from releasectl.domain.decision import Allocation, EffectiveState
 from releasectl.domain.observation import Health, VariantHealth
@@ -127,7 +128,19 @@ def route_table(state: EffectiveState, statuses: Statuses) -> RouteTable | None:
         shares=Allocation(shares={STABLE: WHOLE - sum(shares.values()), **shares}),
         backends=backends,
         tags={name: state.variants[name].tag for name in backends},
+        assignment=_reachable(state.assignment, backends),
     )
+
+
+def _reachable(assignment: Assignment | None, backends: Collection[str]) -> Assignment | None:
+    """The assignment with stable in the place of variants that have no address."""
+    if assignment is None or all(segment.variant in backends for segment in assignment.segments):
+        return assignment
+    segments = (
+        segment if segment.variant in backends else segment.model_copy(update={"variant": STABLE})
+        for segment in assignment.segments
+    )
+    return assignment.model_copy(update={"segments": tuple(segments)})
 
 
 def _where(release: str, component: str, version: Version, statuses: Statuses) -> Address | None:

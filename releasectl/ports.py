@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol
 
+from releasectl.domain.assignment import Assignment
 from releasectl.domain.decision import Allocation, Decision
 from releasectl.domain.metric import Metric
 from releasectl.domain.observation import Block, Counts, ReadState
@@ -120,7 +121,8 @@ class Address:
 class RouteTable:
     """All routing of one release, as data.
 
-    A request gets its variant once, at the entry: ``shares``, weighted or by the sticky hash of ``route``.
+    A request gets its variant once, at the entry: at random by ``shares``, or, where ``route`` is sticky and the
+    request says who it is from, by the place of that unit in ``assignment``.
     The entry sets ``x-releasectl-variant`` (whatever the client sent), ``x-releasectl-allocation`` (the
     epoch) and ``x-releasectl-propensity`` (the share, 0..1) on the request, and the variant on the answer.
     Inner hops match on the variant; a request without one gets stable.
@@ -138,6 +140,8 @@ class RouteTable:
     """variant -> short digest of its versions, so that counters of an older variant of the same name stay apart."""
     mirrors: Mapping[str, int] = field(default_factory=dict)
     """variant -> basis points of the entry's requests that are copied to it, answers dropped."""
+    assignment: Assignment | None = None
+    """Which units ``shares`` stand for; None with a sticky route: a layout that the router makes of the shares."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@
 ==============================  ==============================================================================
 ``POST /v1/events``             predictions and outcomes as CloudEvents; 202 with the number taken
 ``GET /v1/releases[/{name}]``   the read model, release by release
+``GET /v1/releases/{name}/assignment``
+                                which variant a unit has, for ``releasectl.assign``; of a sticky release only
 ``GET /v1/status``              all of it, as ``releasectl status -o json`` prints it
 ``GET /healthz``, ``/readyz``   the process lives; it has done a pass and reaches its repository
 ``GET /metrics``                Prometheus text
@@ -45,6 +47,7 @@ def create_app(
     events: EventSink,
     releases: Callable[[], Mapping[str, Any]],
     status: Callable[[], str | None] = lambda: None,
+    assignment: Callable[[str], Mapping[str, Any] | None] = lambda _: None,
     not_ready: Callable[[], Sequence[str]],
     registry: CollectorRegistry,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -54,6 +57,7 @@ def create_app(
     """The application.
 
     ``releases`` gives the read model, JSON values by name; ``status`` the whole report as JSON text.
+    ``assignment`` gives a release's document for ``releasectl.assign``, None where units do not stick.
     ``not_ready`` gives what is missing for readiness, a sentence each; none means ready. Counters of events are
     added to ``registry``. ``hosts`` are the names under which requests may address it, None any.
     """
@@ -85,12 +89,20 @@ def create_app(
             return failure(404, f"no release {name!r}", hint="GET /v1/releases lists them")
         return JSONResponse(known[name])
 
+    async def its_assignment(request: Request) -> Response:
+        name = request.path_params["name"]
+        document = assignment(name)
+        if document is None:
+            return failure(404, f"no release {name!r} that keeps units on their variant", hint="see spec.route.sticky")
+        return JSONResponse(document, headers={"cache-control": "no-store"})
+
     return Starlette(
         routes=[
             Route("/v1/events", taking.post, methods=["POST"]),
             Route("/v1/status", report),
             Route("/v1/releases", list_releases),
             Route("/v1/releases/{name}", one_release),
+            Route("/v1/releases/{name}/assignment", its_assignment),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Route("/metrics", metrics),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,11 @@ from releasectl.api.server import ApiServer
 from releasectl.cli.location import Location
 from releasectl.cli.telemetry import Telemetry
 from releasectl.cli.wiring import Wired, wire
+from releasectl.controller.assignment import FROM_API, assignment_document
 from releasectl.controller.loop import run_until_stopped
 from releasectl.controller.passes import Report
 from releasectl.controller.status import StatusBoard
+from releasectl.domain.decision import EffectiveState
 from releasectl.domain.status import StatusReport
 from releasectl.errors import Denied, Unavailable
 from releasectl.ports import EventSink
@@ -44,6 +46,7 @@ class Service:
         self._registry = CollectorRegistry()
         self._telemetry = Telemetry(self._registry)
         self._listeners: list[Callable[[Report, StatusReport], None]] = []
+        self._states: Mapping[str, EffectiveState] = {}
         self._server: ApiServer | None = None
         self.wired: Wired
 
@@ -56,6 +59,7 @@ class Service:
             events=sink,
             releases=service._releases,
             status=service._status_text,
+            assignment=service._assignment,
             not_ready=service._not_ready,
             registry=service._registry,
             # Listening elsewhere than on loopback was asked for, so is being addressed by other names.
@@ -115,6 +119,7 @@ class Service:
         return next((url for router in self.wired.sites.routers if (url := router.entry_url(release))), None)
 
     def _take(self, report: Report) -> None:
+        self._states = report.states
         status = self._board.update(report, self.entry_url)
         self._telemetry.observe(report, status)
         for listener in self._listeners:
@@ -123,6 +128,10 @@ class Service:
     def _releases(self) -> dict[str, Any]:
         status = self._board.report
         return {release.name: release.to_data() for release in status.releases} if status else {}
+
+    def _assignment(self, release: str) -> Mapping[str, Any] | None:
+        state = self._states.get(release)
+        return assignment_document(state, datetime.now(UTC) + FROM_API) if state else None
 
     def _status_text(self) -> str | None:
         status = self._board.report

@@ -16,6 +16,7 @@ from importlib.metadata import version
 from typing import Any
 
 from releasectl import __version__
+from releasectl.controller.assignment import IN_GIT, assignment_document, assignment_path
 from releasectl.controller.ledger import decision_path, dump, pretty, request_path, state_path
 from releasectl.decide.inputs import Input
 from releasectl.domain.base import format_time
@@ -88,6 +89,11 @@ def commits(
             continue
         writes[state_path(decision.release)] = dump(decision.state)
         writes[decision_path(decision.release, decision.state.seq)] = entry.content
+        document = assignment_document(decision.state, decision.at + IN_GIT)
+        if document:
+            writes[assignment_path(decision.release)] = pretty(document)
+        elif (entry.record["given"]["state"] or {}).get("assignment"):
+            deletes.append(assignment_path(decision.release))
         deletes += [request_path(decision.release, answered) for answered in decision.answers]
     ledger = Commit(message=_batch_message(entries, with_trailers), writes=writes, deletes=tuple(deletes))
     return manifests, [ledger]

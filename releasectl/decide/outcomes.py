@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from releasectl.decide.assignments import first_assignment, reassigned
 from releasectl.decide.checks import desired_of, progress_of, state_of
 from releasectl.decide.inputs import Finding, Input
+from releasectl.domain.assignment import Assignment
 from releasectl.domain.base import WHOLE, digest_of
 from releasectl.domain.decision import (
     Action,
@@ -23,7 +25,7 @@ from releasectl.domain.decision import (
     Quarantine,
 )
 from releasectl.domain.reasons import Reason
-from releasectl.domain.release import STABLE, Release
+from releasectl.domain.release import STABLE, Release, Route
 from releasectl.domain.strategy import Stage
 from releasectl.strategies import STRATEGIES, Finish, Move, Situation
 
@@ -310,6 +312,8 @@ def _decision(
     edit: Edit | None = None,
 ) -> Decision:
     answers = (finding.request.id,) if finding.request else ()
+    if "allocation" in after:
+        after = {**after, "assignment": _assignment(given, after)}
     identity = _identity(given, action, finding, after, answers)
     after = {**after, "decision": identity, "last": _outcome(given, action, finding)}
     if given.state:
@@ -331,6 +335,21 @@ def _decision(
         answers=answers,
         condition=_condition(finding.reason),
     )
+
+
+def _assignment(given: Input, after: dict[str, Any]) -> Assignment | None:
+    """Which units the new shares stand for, on a route that keeps units on their variant."""
+    state, desired = given.state, given.desired
+    route: Route | None = after.get("route") or (state.route if state else None)
+    if route is None or route.sticky is None:
+        return None
+    before = state.assignment if state else None
+    begins = bool(state and state.progress is None and after.get("progress"))
+    if before is None or begins:
+        release = state.release if state else desired_of(given).release.name
+        intent = desired.release.intent if desired else ""
+        before = first_assignment(release, state.decision if state else "", intent)
+    return reassigned(before, after["allocation"].shares)
 
 
 def _outcome(given: Input, action: Action, finding: Finding) -> Outcome:

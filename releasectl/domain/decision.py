@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from releasectl.domain.assignment import Assignment
 from releasectl.domain.base import WHOLE, Model, Name, Time
 from releasectl.domain.evidence import Evidence
 from releasectl.domain.reasons import Reason
@@ -160,6 +161,8 @@ class EffectiveState(Model):
     variants: Mapping[Name, Variant]
     """Stable, and the candidates on trial."""
     allocation: Allocation
+    assignment: Assignment | None = None
+    """Which units the shares stand for; only where the route keeps units on their variant."""
     progress: Progress | None = None
     """None while nothing is on trial."""
     folds: Mapping[str, Mapping[str, Any]] = {}

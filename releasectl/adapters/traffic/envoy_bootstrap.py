@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from releasectl.adapters.traffic.envoy_names import HEADER_PREFIX
+from releasectl.adapters.traffic.envoy_names import HEADER_PREFIX, PLACE_FILTER
 from releasectl.domain.metric import HISTOGRAM_BUCKETS_MS
 
 LOOPBACK = "127.0.0.1"
@@ -119,8 +120,10 @@ def _listener(name: str, port: int, manager: dict[str, Any]) -> dict[str, Any]:
 
 def _entry(files: Files) -> dict[str, Any]:
     ours = {"key_matcher": {"prefix": HEADER_PREFIX, "ignore_case": True}}
+    manager = _connection_manager(ENTRY, files)
     return {
-        **_connection_manager(ENTRY, files),
+        **manager,
+        "http_filters": [_place_filter(), *manager["http_filters"]],
         "always_set_request_id_in_response": True,
         "early_header_mutation_extensions": [
             {
@@ -132,6 +135,21 @@ def _entry(files: Files) -> dict[str, Any]:
             }
         ],
     }
+
+
+def _place_filter() -> dict[str, Any]:
+    """Places the units of sticky releases; off for every route that does not turn it on."""
+    lua = {"@type": _TYPE + "envoy.extensions.filters.http.lua.v3.Lua"}
+    return {
+        "name": PLACE_FILTER,
+        "disabled": True,
+        "typed_config": {**lua, "default_source_code": {"inline_string": _place_script()}},
+    }
+
+
+@cache
+def _place_script() -> str:
+    return Path(__file__).with_name("place.lua").read_text(encoding="utf-8")
 
 
 def _connection_manager(name: str, files: Files) -> dict[str, Any]:

@@ -1,9 +1,8 @@
 """Route tables to Envoy's clusters and routes. Pure: equal tables give equal data, whatever their order.
 
-Shares are weights out of 10,000. A request's variant is chosen once, by the entry's route: at random, or by
-the hash of a header or cookie. Stable takes the front of the range, so a candidate that grows takes units
-from stable; of several candidates those before it in the order of names move along and exchange units.
-Envoy draws one number for a request's variant and for whether it is mirrored, and both count from the front:
+Shares are weights out of 10,000. A request's variant is chosen once, by the entry's route: at random, or by the
+place of its unit, which ``place.lua`` finds and the segments of the assignment, in order, stand for.
+Envoy draws one number for a random variant and for whether a request is mirrored, and both count from the front:
 copies are taken from stable's requests first, so few are of a request that the candidate answered anyway.
 Nothing is retried: a second attempt would hide the errors of a variant and count its requests twice.
 """
@@ -20,6 +19,8 @@ from releasectl.adapters.traffic.envoy_bootstrap import ENTRY, INNER
 from releasectl.adapters.traffic.envoy_names import (
     ALLOCATION_HEADER,
     MIRROR_HEADER,
+    PLACE_FILTER,
+    PLACE_HEADER,
     PROPENSITY_HEADER,
     REQUEST_ID_HEADER,
     VARIANT_HEADER,
@@ -27,7 +28,8 @@ from releasectl.adapters.traffic.envoy_names import (
     cluster_name,
     mirror_name,
 )
-from releasectl.domain.base import WHOLE
+from releasectl.domain.assignment import Assignment, Segment
+from releasectl.domain.base import WHOLE, digest_of
 from releasectl.domain.release import STABLE
 from releasectl.ports import Address, RouteTable
 
@@ -37,6 +39,7 @@ COOKIE_AGE = timedelta(days=30)
 
 _HOST = re.compile(r"\*|(\*\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 _BASE = re.compile(r"(/[\w.~%!$&'()*+,=:@-]+)*", re.ASCII)
+_FILTER_ON = "envoy.config.route.v3.FilterConfig"
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
@@ -169,31 +172,49 @@ def _entry(table: RouteTable) -> Iterator[Resource]:
     }
     sticky = table.route.sticky
     if sticky and sticky.cookie:
-        yield from _by_cookie(route, sticky.cookie, base_path(table) or "/")
+        yield from _by_cookie(table, route, sticky.cookie)
     elif sticky and sticky.header:
-        # The release's name in front: units on trial in one release are not the same ones in every other.
-        salted = {"pattern": {"regex": "^(.*)$"}, "substitution": f"{table.release}:\\1"}
-        yield _hashed(route, {"header": {"header_name": sticky.header, "regex_rewrite": salted}})
+        yield _placed(table, route, "header", sticky.header.lower())
     else:
         yield route
 
 
-def _by_cookie(route: Resource, cookie: str, path: str) -> Iterator[Resource]:
+def _by_cookie(table: RouteTable, route: Resource, cookie: str) -> Iterator[Resource]:
+    path = base_path(table) or "/"
     has_it = {"name": "cookie", "string_match": {"safe_regex": {"regex": f"(|.*; *){cookie}=[^;]+(;.*)?"}}}
-    yield _hashed({**route, "match": {**route["match"], "headers": [has_it]}}, {"cookie": {"name": cookie}})
-    # The first request is placed by its id, and the id becomes the cookie: later ones hash to the same place.
-    # (Envoy's own generated cookie is a hash of the connection, so clients behind one proxy would share it.)
+    yield _placed(table, {**route, "match": {**route["match"], "headers": [has_it]}}, "cookie", cookie)
+    # The first request is placed by its id, and the id becomes the cookie: later ones have the same place.
     attributes = f"Path={path.replace('%', '%%')}; Max-Age={COOKIE_AGE // timedelta(seconds=1)}; HttpOnly; SameSite=Lax"
-    given = {"header": {"key": "set-cookie", "value": f"{cookie}=%REQ({REQUEST_ID_HEADER})%; {attributes}"}}
-    yield _hashed(
-        {**route, "response_headers_to_add": [{**given, "append_action": "APPEND_IF_EXISTS_OR_ADD"}]},
-        {"header": {"header_name": REQUEST_ID_HEADER}},
-    )
+    given = {"key": "set-cookie", "value": f"{cookie}=%REQ({REQUEST_ID_HEADER})%; {attributes}"}
+    added = {"header": given, "append_action": "APPEND_IF_EXISTS_OR_ADD"}
+    yield _placed(table, {**route, "response_headers_to_add": [added]}, "header", REQUEST_ID_HEADER)
 
 
-def _hashed(route: Resource, policy: Resource) -> Resource:
-    weighted = {**route["route"]["weighted_clusters"], "use_hash_policy": True}
-    return {**route, "route": {**route["route"], "weighted_clusters": weighted, "hash_policy": [policy]}}
+def _placed(table: RouteTable, route: Resource, source: str, name: str) -> Resource:
+    """The route by the place of a unit; without a unit the place is drawn at random."""
+    assignment = table.assignment or _made_up(table)
+    segments = [_weighted(table, one.variant, one.end - one.start) for one in assignment.in_order]
+    return {
+        **route,
+        "route": {**route["route"], "weighted_clusters": {"clusters": segments, "header_name": PLACE_HEADER}},
+        "request_headers_to_remove": [PLACE_HEADER],
+        # The release is the salt, and its trial has the key: units on trial here are not those of elsewhere.
+        "metadata": {
+            "filter_metadata": {PLACE_FILTER: {"place": f"{source}\n{name}\n{assignment.key}\n{table.release}"}}
+        },
+        "typed_per_filter_config": {
+            PLACE_FILTER: {"@type": f"type.googleapis.com/{_FILTER_ON}", "config": {}, "disabled": False}
+        },
+    }
+
+
+def _made_up(table: RouteTable) -> Assignment:
+    """One segment for each variant, stable first, so that a candidate that grows takes units from stable."""
+    segments, at = [], 0
+    for name, share in _shares(table).items():
+        segments.append(Segment(start=at, end=at + share, variant=name))
+        at += share
+    return Assignment(key=digest_of(table.release).removeprefix("sha256:"), segments=tuple(segments))
 
 
 def _under(base: str) -> tuple[Resource, Resource]:
@@ -205,23 +226,28 @@ def _under(base: str) -> tuple[Resource, Resource]:
 
 
 def _split(table: RouteTable) -> Resource:
-    shares = {STABLE: table.shares.share(STABLE)} | dict(sorted(table.shares.shares.items()))
-    action: Resource = {
-        "weighted_clusters": {"clusters": [_weighted(table, name, share) for name, share in shares.items() if share]}
-    }
+    weighted = [_weighted(table, name, share) for name, share in _shares(table).items()]
+    action: Resource = {"weighted_clusters": {"clusters": weighted}}
     if mirrored := _mirrored(table):
         action["request_mirror_policies"] = [_mirror(table, name, points) for name, points in mirrored.items()]
     return action
 
 
-def _weighted(table: RouteTable, variant: str, share: int) -> Resource:
+def _shares(table: RouteTable) -> dict[str, int]:
+    """Shares that are not 0, stable's first."""
+    shares = {STABLE: table.shares.share(STABLE)} | dict(sorted(table.shares.shares.items()))
+    return {name: share for name, share in shares.items() if share}
+
+
+def _weighted(table: RouteTable, variant: str, weight: int) -> Resource:
+    """``weight`` of the whole to a variant: its share, or one segment of it."""
     return {
         "name": cluster_name(_key(table, variant, table.entry)),
-        "weight": share,
+        "weight": weight,
         "request_headers_to_add": [
             _set(VARIANT_HEADER, variant),
             _set(ALLOCATION_HEADER, str(table.epoch)),
-            _set(PROPENSITY_HEADER, f"{share / WHOLE:.4f}"),
+            _set(PROPENSITY_HEADER, f"{table.shares.share(variant) / WHOLE:.4f}"),
         ],
         "response_headers_to_add": [_set(VARIANT_HEADER, variant)],
     }

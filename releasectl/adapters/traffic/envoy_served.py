@@ -29,7 +29,8 @@ def _parse_route(release: str, action: Mapping[str, Any]) -> Served | None:
         key = parse_cluster(cluster["name"])
         if key is None or key.release != release:
             return None
-        shares[key.variant] = cluster.get("weight", 0)
+        # A sticky release names a variant once for each of its segments.
+        shares[key.variant] = shares.get(key.variant, 0) + cluster.get("weight", 0)
         epochs |= _parse_epoch(cluster)
     if sum(shares.values()) != WHOLE or len(epochs) != 1:
         return None

@@ -32,7 +32,13 @@ def missing() -> list[str]:
 def app(missing: list[str]) -> Starlette:
     registry = CollectorRegistry()
     Counter("releasectl_passes", "Passes", registry=registry).inc()
-    return create_app(events=NoSink(), releases=lambda: VIEWS, not_ready=lambda: missing, registry=registry)
+    return create_app(
+        events=NoSink(),
+        releases=lambda: VIEWS,
+        assignment={"desk": {"salt": "desk"}}.get,
+        not_ready=lambda: missing,
+        registry=registry,
+    )
 
 
 @pytest.fixture
@@ -45,6 +51,14 @@ async def client(app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
 async def test_releases_are_listed_and_shown(client: httpx.AsyncClient) -> None:
     assert (await client.get("/v1/releases")).json() == {"releases": VIEWS}
     assert (await client.get("/v1/releases/desk")).json() == VIEWS["desk"]
+
+
+async def test_an_assignment_is_shown_where_units_stick_and_is_not_kept_by_caches(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/v1/releases/desk/assignment")
+    assert (answer.json(), answer.headers["cache-control"]) == ({"salt": "desk"}, "no-store")
+    missing = await client.get("/v1/releases/other/assignment")
+    assert missing.status_code == 404
+    assert "keeps units" in missing.json()["error"]["message"]
 
 
 async def test_the_process_lives_before_it_is_ready(client: httpx.AsyncClient, missing: list[str]) -> None:
