@@ -21,6 +21,8 @@ from releasectl.domain.decision import EffectiveState, PersonRequest
 from releasectl.ports import ReleaseRepo, TreeEntry
 
 _ROOT = "releases"
+_FAR = 50
+"""Changes of a state file that are looked through for one that can be read."""
 
 
 def state_path(release: str) -> str:
@@ -53,7 +55,8 @@ class Ledger:
     requests: Mapping[str, tuple[PersonRequest, ...]] = field(default_factory=dict)
     """Open requests by release, oldest first."""
     unreadable: Mapping[str, str] = field(default_factory=dict)
-    """Release -> what is wrong with its state file; such a release is left alone."""
+    """Release -> what is wrong with its state file. Such a release is left alone: ``states`` has the last state of
+    it that could be read, so that what serves goes on serving."""
 
 
 class LedgerReader:
@@ -62,6 +65,8 @@ class LedgerReader:
     def __init__(self, repo: ReleaseRepo) -> None:
         self._repo = repo
         self._parsed: dict[str, EffectiveState | PersonRequest | str] = {}
+        self._before: dict[str, EffectiveState | None] = {}
+        """By the oid of a state file that cannot be read: the last one before it that can."""
 
     def read(self, commit: str | None) -> Ledger:
         """The ledger at a commit; empty when there is none yet."""
@@ -81,6 +86,10 @@ class LedgerReader:
                 requests.setdefault(release, []).append(value)
             elif _kind(entry.path) == "state":
                 unreadable[release] = f"{entry.path}: {value}"
+                if entry.oid not in self._before:
+                    self._before[entry.oid] = self._last_readable(commit, entry.path)
+                if before := self._before[entry.oid]:
+                    states[release] = before
         ordered = {name: tuple(sorted(found, key=lambda r: (r.at, r.id))) for name, found in requests.items()}
         return Ledger(states, ordered, unreadable)
 
@@ -88,6 +97,16 @@ class LedgerReader:
         new = {entry.oid: entry for entry in entries if entry.oid not in self._parsed}
         for oid, content in self._repo.read(new).items():
             self._parsed[oid] = _parsed(new[oid].path, content)
+
+    def _last_readable(self, commit: str, path: str) -> EffectiveState | None:
+        for change in self._repo.log(commit, path=path, limit=_FAR):
+            entry = self._repo.tree(change.sha).get(path)
+            if entry is None:
+                continue
+            value = _parsed(path, self._repo.read([entry.oid])[entry.oid])
+            if isinstance(value, EffectiveState):
+                return value
+        return None
 
 
 def _kind(path: str) -> str | None:

@@ -61,6 +61,8 @@ class Report:
     considered: Mapping[str, Considered] = field(default_factory=dict)
     faults: Mapping[str, str] = field(default_factory=dict)
     """Release -> what went wrong in releasectl itself."""
+    invalid: Mapping[str, str] = field(default_factory=dict)
+    """Release -> why it cannot be considered: its manifest is invalid, and nothing of it is on trial."""
     recorded: tuple[Entry, ...] = ()
     git: GitView = field(default_factory=GitView)
     states: Mapping[str, EffectiveState] = field(default_factory=dict)
@@ -275,7 +277,11 @@ class Controller:
             return error.message
         if release in view.desired.desired or state is None:
             return ""
-        gone = view.desired.catalog.is_gone(release, state.path)
+        catalog = view.desired.catalog
+        left = catalog.files.get(state.path)
+        if left is not None and not left.documents and not left.broken:
+            return f"{state.path} is still there and holds no manifest; delete the file to remove {release}"
+        gone = catalog.is_gone(release, state.path)
         return "" if gone else f"{state.path} cannot be read, so what it asks of {release} is not known"
 
     def _desired(self, view: GitView) -> dict[str, Desired]:
@@ -353,10 +359,14 @@ class Controller:
         view = self._git.view
         if fault is not None and view.fault is None:
             view = GitView(view.heads, view.desired, view.ledger, fault)
+        states = self._states(view)
+        left = {*states, *view.desired.invalid} - considered.keys() - faults.keys()
+        invalid = {name: why for name in left if (why := self._why_invalid(name, view, states.get(name)))}
         return Report(
             at=now,
             considered=considered,
             faults=faults,
+            invalid=invalid,
             recorded=recorded,
             git=view,
             states=self._states(view),

@@ -31,7 +31,8 @@ class StatusBoard:
 
     def update(self, report: Report, urls: Urls) -> StatusReport:
         """Take in what a pass came to."""
-        names = sorted({*report.states, *report.considered, *report.faults, *report.git.ledger.unreadable})
+        known = {*report.states, *report.considered, *report.faults, *report.invalid}
+        names = sorted(known | report.git.ledger.unreadable.keys())
         self.report = StatusReport(
             source="controller",
             at=report.at,
@@ -71,6 +72,8 @@ class StatusBoard:
         elif considered is not None:
             decision = considered.decision
             kind, reason, message = decision.condition, decision.reason, decision.message
+        elif name in report.invalid:
+            kind, reason, message = "Stalled", Reason.INVALID_MANIFEST, report.invalid[name]
         else:
             return None
         before = self._since.get(name)
