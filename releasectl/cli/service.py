@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 from releasectl.api.app import create_app
 from releasectl.api.origin import LOOPBACK
 from releasectl.api.server import ApiServer
+from releasectl.cli.changes import Changes
 from releasectl.cli.location import Location
 from releasectl.cli.telemetry import Telemetry
 from releasectl.cli.wiring import Wired, wire
@@ -45,6 +46,7 @@ class Service:
         self._board = StatusBoard(repository)
         self._registry = CollectorRegistry()
         self._telemetry = Telemetry(self._registry)
+        self._changes = Changes()
         self._listeners: list[Callable[[Report, StatusReport], None]] = []
         self._states: Mapping[str, EffectiveState] = {}
         self._server: ApiServer | None = None
@@ -122,6 +124,7 @@ class Service:
         self._states = report.states
         status = self._board.update(report, self.entry_url)
         self._telemetry.observe(report, status)
+        self._changes.tell(status)
         for listener in self._listeners:
             listener(report, status)
 
