@@ -142,7 +142,7 @@ def release_status(name: str, state: EffectiveState | None, desired: Desired | N
 def _stage(state: EffectiveState, desired: Desired | None) -> StageStatus | None:
     if state.progress is None:
         return None
-    stages = desired.release.spec.strategy if desired else ()
+    stages = desired.stages if desired else ()
     progress = state.progress
     known = stages[progress.stage] if progress.stage < len(stages) else None
     return StageStatus(

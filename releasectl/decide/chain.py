@@ -67,7 +67,8 @@ def first_finding(given: Input, order: Sequence[Check]) -> Finding | None:
 
 def _trial(given: Input) -> Decision:
     if finding := first_finding(given, TAKE_BACK):
-        return outcomes.rollback(given, finding)
+        no_way_back = checks.stable_failed(given, finding)
+        return outcomes.hold(given, no_way_back) if no_way_back else outcomes.rollback(given, finding)
     if request := first_request(given, PersonAction.PROMOTE):
         return people.promotion(given, request)
     if answer := people.answer(given):
@@ -102,9 +103,8 @@ def _goes_forward(given: Input, proposal: Proposal) -> bool:
 
 
 def _finished(given: Input, proposal: Finish) -> Decision:
-    stages = desired_of(given).release.spec.strategy
     following = progress_of(given).stage + 1
-    if following == len(stages):
+    if following >= len(desired_of(given).stages):
         return outcomes.promote(given, proposal.passing[0], Finding(proposal.reason, proposal.message))
     return outcomes.next_stage(given, following, proposal)
 

@@ -15,7 +15,9 @@ from releasectl.domain.base import format_duration
 from releasectl.domain.decision import EffectiveState, PersonAction, PersonRequest, Progress
 from releasectl.domain.evidence import Evidence, MetricState, Verdict
 from releasectl.domain.observation import Health
+from releasectl.domain.policy import Watch
 from releasectl.domain.reasons import Reason
+from releasectl.domain.release import STABLE
 from releasectl.domain.strategy import Stage
 from releasectl.evaluate.guardrails import jointly_harmful
 from releasectl.strategies import STRATEGIES, Situation, Strategy
@@ -43,9 +45,10 @@ def progress_of(given: Input) -> Progress:
     return progress
 
 
-def stage_of(given: Input) -> tuple[Stage, Strategy]:
+def stage_of(given: Input) -> tuple[Stage | Watch, Strategy]:
     """The stage under way and the functions of its kind."""
-    stage = desired_of(given).release.spec.strategy[progress_of(given).stage]
+    # A watch that an edit of the policy has taken away under way has nothing left to wait for.
+    stage = desired_of(given).stage(state_of(given)) or Watch(for_=timedelta(0))
     return stage, STRATEGIES[stage.type]
 
 
@@ -153,6 +156,18 @@ def inconclusive_for_too_long(given: Input) -> Finding | None:
         Reason.INCONCLUSIVE,
         f"after {format_duration(policy.max_duration)} neither harm nor its absence is proven: {_lacking(given)}",
     )
+
+
+def stable_failed(given: Input, finding: Finding) -> Finding | None:
+    """Whether there is nothing to go back to: stable cannot run, and the candidate that was found harmful can."""
+    seen = given.observed.health.get(STABLE)
+    if seen is None or seen.health is not Health.FAILED or finding.reason is Reason.NEVER_READY:
+        return None
+    if finding.request or finding.reason is Reason.CANDIDATE_WITHDRAWN:
+        # A person has decided it.
+        return None
+    message = f"stable cannot run ({seen.detail}), so nothing is rolled back although it should be: {finding.message}"
+    return Finding(Reason.NO_WAY_BACK, message, candidate=finding.candidate)
 
 
 # --- hold -----------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from releasectl.domain.decision import EffectiveState, PersonRequest, Quarantine
 from releasectl.domain.environment import Environment
 from releasectl.domain.metric import Metric
 from releasectl.domain.observation import Observation
-from releasectl.domain.policy import PromotionPolicy
+from releasectl.domain.policy import PromotionPolicy, Watch
 from releasectl.domain.reasons import Reason
 from releasectl.domain.release import Release
 from releasectl.domain.strategy import Stage
@@ -40,9 +40,15 @@ class Desired:
     origins: Mapping[str, Origin] = field(default_factory=dict)
     """Identity of a candidate -> who asked for it; known where something depends on it."""
 
-    def stage(self, state: EffectiveState) -> Stage | None:
-        """The stage under way; None when nothing is on trial, or the strategy no longer has as many stages."""
-        stages = self.release.spec.strategy
+    @property
+    def stages(self) -> tuple[Stage | Watch, ...]:
+        """Those of the strategy, and the policy's watch after them."""
+        watch = self.policy.spec.watch
+        return self.release.spec.strategy + ((watch,) if watch else ())
+
+    def stage(self, state: EffectiveState) -> Stage | Watch | None:
+        """The stage under way; None when nothing is on trial, or there are no longer as many stages."""
+        stages = self.stages
         if state.progress is None or state.progress.stage >= len(stages):
             return None
         return stages[state.progress.stage]

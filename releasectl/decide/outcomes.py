@@ -24,6 +24,7 @@ from releasectl.domain.decision import (
     Progress,
     Quarantine,
 )
+from releasectl.domain.policy import Watch
 from releasectl.domain.reasons import Reason
 from releasectl.domain.release import STABLE, Release, Route
 from releasectl.domain.strategy import Stage
@@ -45,7 +46,13 @@ _WAITING = frozenset(
     }
 )
 _FOR_PEOPLE = frozenset(
-    {Reason.INVALID_MANIFEST, Reason.QUARANTINED, Reason.NO_GUARDRAILS, Reason.SAMPLE_RATIO_MISMATCH}
+    {
+        Reason.INVALID_MANIFEST,
+        Reason.QUARANTINED,
+        Reason.NO_GUARDRAILS,
+        Reason.SAMPLE_RATIO_MISMATCH,
+        Reason.NO_WAY_BACK,
+    }
 )
 
 
@@ -119,10 +126,13 @@ def advance(given: Input, move: Move) -> Decision:
 
 
 def next_stage(given: Input, following: int, finish: Finish) -> Decision:
-    """The stage is over and another one follows. What did not pass is dropped; before people only the best is left."""
+    """The stage is over and another one follows. What did not pass is dropped.
+
+    Before people, and to be watched, only the best is left.
+    """
     state = state_of(given)
-    stage = desired_of(given).release.spec.strategy[following]
-    kept = finish.passing[:1] if stage.type == "approval" else finish.passing
+    stage = desired_of(given).stages[following]
+    kept = finish.passing[:1] if stage.type in ("approval", "watch") else finish.passing
     dropped = tuple(name for name in state.candidates if name not in kept)
     progress = progress_of(given).model_copy(
         update={"stage": following, "step": 0, "stage_started_at": given.now, "step_started_at": given.now}
@@ -232,7 +242,7 @@ def surroundings_of(state: EffectiveState) -> dict[str, Any]:
 
 
 def _first_of(
-    given: Input, stage: Stage, progress: Progress, candidates: tuple[str, ...], allocation: Allocation
+    given: Input, stage: Stage | Watch, progress: Progress, candidates: tuple[str, ...], allocation: Allocation
 ) -> Allocation:
     """What a stage begins with."""
     return STRATEGIES[stage.type].first(
@@ -249,7 +259,7 @@ def _first_of(
 
 
 def _stage_title(given: Input, index: int) -> str:
-    stages = desired_of(given).release.spec.strategy
+    stages = desired_of(given).stages
     return f"{stages[index].type} (stage {index + 1} of {len(stages)})"
 
 

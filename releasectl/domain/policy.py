@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from releasectl.domain.base import Duration, Model, Name, Percent, parse_duration
+from releasectl.domain.base import Duration, Model, Name, Percent, SharePercent, parse_duration
 from releasectl.domain.freeze import Freeze
 from releasectl.domain.release import ApiVersion, Metadata
 
@@ -54,6 +54,23 @@ class Outage(Model):
     then: Literal["hold", "rollback"] = "rollback"
 
 
+class Watch(Model):
+    """A last look before promotion: the candidate serves nearly everything while stable stays to be compared with.
+
+    It follows the strategy's stages. Only when it has passed does the manifest change, so a breach during the
+    watch is an ordinary rollback to a stable that never stopped serving.
+    """
+
+    for_: Duration = Field(default=parse_duration("30m"), alias="for")
+    """How long, counted from when the shares are seen to be served."""
+    keep: Annotated[SharePercent, Field(le=50)] = 5
+    """Share that stable keeps, in percent: what the candidate is compared with."""
+
+    @property
+    def type(self) -> Literal["watch"]:
+        return "watch"
+
+
 class PolicySpec(Model):
     """See the field descriptions; every default is the careful one."""
 
@@ -74,6 +91,8 @@ class PolicySpec(Model):
     outage: Outage = Outage()
     freeze: tuple[Freeze, ...] = ()
     """Times in which no release with this policy goes forward."""
+    watch: Watch | None = None
+    """A last look at nearly the whole of the requests before a candidate becomes stable."""
 
 
 class PromotionPolicy(Model):

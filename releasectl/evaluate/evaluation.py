@@ -9,7 +9,7 @@ from typing import Any
 from releasectl.domain.evidence import Evidence
 from releasectl.domain.metric import Metric
 from releasectl.domain.observation import Observation
-from releasectl.domain.policy import Guardrail, Objective, PolicySpec
+from releasectl.domain.policy import Guardrail, Objective, PolicySpec, Watch
 from releasectl.domain.release import STABLE
 from releasectl.domain.reward import ArmReward
 from releasectl.domain.strategy import Bandit, Stage
@@ -42,7 +42,7 @@ def evaluate(
     folds: Folds,
     observed: Observation,
     epoch: int,
-    stage: Stage | None = None,
+    stage: Stage | Watch | None = None,
 ) -> Evaluation:
     """Fold what was observed into ``folds`` and judge every guardrail and objective of every candidate.
 
@@ -75,7 +75,7 @@ def _rewards(
     observed: Observation,
     metrics: Mapping[str, Metric],
     candidates: tuple[str, ...],
-    stage: Stage | None,
+    stage: Stage | Watch | None,
 ) -> tuple[tuple[ArmReward, ...], dict[str, Mapping[str, Any]]]:
     """What each arm earns, and the fold behind it; nothing outside a bandit stage."""
     if not isinstance(stage, Bandit):

@@ -342,6 +342,11 @@ def check_policy(document: Document, known_metrics: Iterable[str]) -> Iterator[P
         # All of nothing is not a pass: such a policy would promote whatever comes.
         message = "a policy needs at least one guardrail"
         yield at(document, ("spec", "guardrails"), message, "for example {metric: error-rate}", "no-guardrails")
+    watch = policy.spec.watch
+    if watch and watch.for_ >= policy.spec.max_duration:
+        message = f"the watch takes {format_duration(watch.for_)}, and a stage may take "
+        message += f"{format_duration(policy.spec.max_duration)}: it would end inconclusive"
+        yield at(document, ("spec", "watch", "for"), message, "watch for less than `maxDuration`", "too-slow")
     known = set(known_metrics)
     roles = {
         "guardrails": [guardrail.metric for guardrail in policy.spec.guardrails],

@@ -7,7 +7,14 @@ from releasectl.strategies.approval import approval
 from releasectl.strategies.bandit import bandit
 from releasectl.strategies.base import Finish, Move, Proposal, Refuse, Situation, Strategy, Wait
 from releasectl.strategies.canary import canary
+from releasectl.strategies.watch import watch
 
-STRATEGIES: dict[str, Strategy] = {"canary": canary, "ab": abtest, "bandit": bandit, "approval": approval}
+STRATEGIES: dict[str, Strategy] = {
+    "canary": canary,
+    "ab": abtest,
+    "bandit": bandit,
+    "approval": approval,
+    "watch": watch,
+}
 
 __all__ = ["STRATEGIES", "Finish", "Move", "Proposal", "Refuse", "Situation", "Strategy", "Wait"]

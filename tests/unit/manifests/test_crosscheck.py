@@ -65,6 +65,7 @@ CASES = [
         "contract",
     ),
     (RELEASE, "language: {type: string}", "language: {type: integer}", "spec.components[1].after[0]", "contract"),
+    (POLICY, "maxDuration: 2h", "maxDuration: 2h\n  watch: {for: 2h}", "spec.watch.for", "too-slow"),
     (POLICY, "metric: wrong-answers", "metric: wrong-answer", "spec.guardrails[1].metric", "unknown-name"),
     (POLICY, "metric: wrong-answers", "metric: error-rate", "spec.guardrails[1].metric", "duplicate-name"),
     (METRICS, "over: 300ms", "over: 400ms", "spec.metrics[1].query.envoy.over", "not-a-bucket"),
