@@ -72,7 +72,7 @@ class DesiredReader:
         known = self._known.get(name)
         if known and known[0] is resolved:
             return known[1]
-        wanted = wants_origins(resolved.release)
+        wanted = wants_origins(resolved.release, resolved.environment)
         desired = Desired(
             release=resolved.release,
             policy=resolved.policy,

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from releasectl.decide.inputs import Origin
 from releasectl.domain.base import digest_of
+from releasectl.domain.environment import Caps, Environment
 from releasectl.domain.release import Release
 from releasectl.manifests.load import load_file
 from releasectl.ports import LogEntry, ReleaseRepo
@@ -18,10 +19,11 @@ FURTHEST = 200
 """Commits of one file that are walked back; a candidate that is older has the oldest of them as its origin."""
 
 
-def wants_origins(release: Release) -> bool:
-    """Whether something about the release depends on who asked for its candidates."""
+def wants_origins(release: Release, environment: Environment) -> bool:
+    """Whether something about the release depends on who asked for its candidates, or when."""
     gates = (stage for stage in release.spec.strategy if stage.type == "approval")
-    return bool(release.spec.candidates) and any(gate.not_author for gate in gates)
+    depends = environment.spec.caps != Caps() or any(gate.not_author for gate in gates)
+    return depends and bool(release.spec.candidates)
 
 
 def origins_of(repo: ReleaseRepo, release: Release, path: str, commit: str) -> Mapping[str, Origin]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -30,6 +30,7 @@ from releasectl.controller.site import SiteFactory, SiteView
 from releasectl.controller.sites import Sites
 from releasectl.decide.chain import decide
 from releasectl.decide.inputs import Desired, Input
+from releasectl.decide.turns import waiting
 from releasectl.domain.decision import Action, Decision, EffectiveState, Quarantine
 from releasectl.domain.observation import Observation
 from releasectl.domain.reasons import Reason
@@ -201,6 +202,10 @@ class Controller:
                 # Our bug, whatever it is: this release waits, its traffic stays, the others go on.
                 log.exception("fault in releasectl", release=release)
                 faults[release] = f"{type(error).__name__}: {error}"
+        decisions = {release: one.decision for release, one in considered.items()}
+        for release, turn in waiting(decisions, desired, states).items():
+            given = replace(considered[release].given, turn=turn)
+            considered[release] = Considered(given, decide(given))
         return considered, faults
 
     def _input(

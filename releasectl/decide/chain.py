@@ -148,8 +148,8 @@ def _start(given: Input) -> Decision:
             return outcomes.rollback(given, Finding(Reason.NEVER_READY, message, candidate=candidate.name))
         if waiting := _not_ready(given, candidate.name):
             return outcomes.hold(given, waiting)
-    if freeze := frozen(given):
-        return outcomes.hold(given, freeze)
+    if wait := frozen(given) or given.turn:
+        return outcomes.hold(given, wait)
     return outcomes.start(given)
 
 

@@ -69,6 +69,8 @@ class Input:
     quarantine: Mapping[str, Quarantine] = field(default_factory=dict)
     """Held artifacts of the whole fleet, by identity."""
     invalid: str = ""
+    turn: Finding | None = None
+    """Why a trial must not start in this pass although nothing else is against it: others come first."""
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ _WAITING = frozenset(
         Reason.AWAITING_EVIDENCE,
         Reason.AWAITING_APPROVAL,
         Reason.FROZEN,
+        Reason.WAITING_FOR_TURN,
     }
 )
 _FOR_PEOPLE = frozenset(
@@ -52,6 +53,7 @@ _FOR_PEOPLE = frozenset(
         Reason.NO_GUARDRAILS,
         Reason.SAMPLE_RATIO_MISMATCH,
         Reason.NO_WAY_BACK,
+        Reason.EXCEEDS_CAP,
     }
 )
 

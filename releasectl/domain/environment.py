@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from releasectl.domain.base import Duration, Model, Name, parse_duration
+from releasectl.domain.base import Duration, Model, Name, SharePercent, parse_duration
 from releasectl.domain.freeze import Freeze
 from releasectl.domain.release import ApiVersion, Metadata
 
@@ -56,6 +56,17 @@ class LogProvider(Model):
 Provider = Annotated[EnvoyProvider | PrometheusProvider | LogProvider, Field(discriminator="type")]
 
 
+class Caps(Model):
+    """How much of an environment may be on trial at once. Asked when a trial would start; one under way goes on."""
+
+    max_concurrent: Annotated[int, Field(ge=1)] | None = None
+    """At most so many releases on trial."""
+    max_exposure: Annotated[SharePercent, Field(le=100)] | None = None
+    """At most this share of all requests, in percent, on variants that have not proven themselves. Releases count
+    alike, because how many requests each has is not known while nothing is on trial; each counts with the largest
+    share that its strategy ever gives."""
+
+
 class EnvironmentSpec(Model):
     router: EnvoyRouter = EnvoyRouter(type="envoy")
     workloads: LocalWorkloads = LocalWorkloads(type="local")
@@ -63,6 +74,8 @@ class EnvironmentSpec(Model):
     """Asked in this order: a metric is read from the first one it has a query for."""
     interval: Duration = parse_duration("1s")
     """Time between looks at the metrics."""
+    caps: Caps = Caps()
+    """How much may be on trial at once; without them, everything."""
     freeze: tuple[Freeze, ...] = ()
     """Times in which no release here goes forward."""
     teams: Mapping[Name, Annotated[tuple[str, ...], Field(min_length=1)]] = {}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -297,6 +298,11 @@ class World:
         text = self.read(path)
         assert before in text, text
         self.write(path, text.replace(before, after), by=by)
+
+    @staticmethod
+    def wait_for_the_next_second() -> None:
+        """Commits tell whole seconds: what follows is later than what went before."""
+        time.sleep(1.05 - time.time() % 1)
 
     def ask(
         self,
