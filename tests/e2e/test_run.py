@@ -82,6 +82,7 @@ async def test_sigterm_leaves_traffic_and_the_next_run_adopts_it(stage: Stage) -
     assert stage.running() == {}
 
 
+@pytest.mark.slow
 async def test_a_breach_while_git_is_away_is_rolled_back_at_once_and_recorded_later(stage: Stage) -> None:
     stage.run()
     url = await stage.serving()
@@ -139,27 +140,22 @@ async def test_the_api_tells_and_takes(stage: Stage) -> None:
     assert told["releases"][0]["url"] == url
 
 
-async def test_one_state_folder_is_for_one_controller(stage: Stage) -> None:
-    stage.run()
-    await stage.serving()
-    for command in ("run", "down"):
-        refused = await asyncio.to_thread(stage.call, command)
-        assert refused.returncode == 5, command
-        assert "already runs with the state folder" in refused.stderr
-        assert "--state" in refused.stderr
-
-
-async def test_a_port_in_use_is_named(stage: Stage) -> None:
+async def test_a_second_controller_is_refused_the_state_folder_and_the_port(stage: Stage) -> None:
     stage.run()
     await stage.serving()
     port = stage.api.rpartition(":")[2]
     other = [*stage.command("run")[:-1], str(stage.folder / "other"), "--listen", f"127.0.0.1:{port}"]
-    refused = await asyncio.to_thread(
-        subprocess.run, other, cwd=stage.folder, capture_output=True, text=True, check=False, timeout=60
-    )
-    assert refused.returncode == 5
-    assert f"cannot listen on 127.0.0.1:{port}: address already in use" in refused.stderr
-    assert "--listen" in refused.stderr
+    for command in (stage.command("run"), stage.command("down"), other):
+        refused = await asyncio.to_thread(
+            subprocess.run, command, cwd=stage.folder, capture_output=True, text=True, check=False, timeout=60
+        )
+        assert refused.returncode == 5, command
+        if command is other:
+            assert f"cannot listen on 127.0.0.1:{port}: address already in use" in refused.stderr
+            assert "--listen" in refused.stderr
+        else:
+            assert f"already runs with the state folder {stage.state}" in refused.stderr
+            assert "--state" in refused.stderr
 
 
 def test_once_makes_one_pass_and_leaves_traffic(stage: Stage) -> None:
