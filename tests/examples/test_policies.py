@@ -29,8 +29,8 @@ spec:
 ENVIRONMENT = b"apiVersion: releasectl.dev/v1alpha1\nkind: Environment\nmetadata: {name: local}\n"
 
 
-def test_the_two_first_choices_are_shipped() -> None:
-    assert {"safe-default", "fast-iterate"} <= shipped.policies().keys()
+def test_the_four_choices_are_shipped() -> None:
+    assert {"safe-default", "fast-iterate", "regulated-human", "cost-aware"} <= shipped.policies().keys()
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -89,6 +89,8 @@ class Users:
     clock: ManualClock
     requests_per_second: int = 200
     error_rates: dict[str, float] = field(default_factory=lambda: {"1": 0.01, "2": 0.01, "3": 0.01})
+    slow_rates: dict[str, float] = field(default_factory=dict)
+    """Slow requests by version; where it says nothing, as many as errors."""
     state: ReadState = ReadState.OK
     states: dict[str, ReadState] = field(default_factory=dict)
     """By metric, where one is unlike the others."""
@@ -127,7 +129,18 @@ class Users:
 
     def _told(self, metric: str, well: SourceReading) -> SourceReading:
         state = self.states.get(metric, ReadState.OK)
-        return well if state is ReadState.OK else SourceReading(state, "the test says so")
+        if state is not ReadState.OK:
+            return SourceReading(state, "the test says so")
+        return replace(well, increments=self._slow(well.increments)) if metric == "slow-requests" else well
+
+    def _slow(self, increments: Sequence[Increment]) -> tuple[Increment, ...]:
+        """The same requests with slow ones as events, where the test says how many are slow."""
+        found = []
+        for one in increments:
+            rate = self.slow_rates.get(self.versions[one.release, one.tag or ""])
+            events = one.counts.events if rate is None else int(self._rng.binomial(one.counts.trials, rate))
+            found.append(replace(one, counts=Counts(trials=one.counts.trials, events=events)))
+        return tuple(found)
 
     def _requests(self, table: RouteTable, seconds: float) -> list[Increment]:
         total = round(self.requests_per_second * seconds)
