@@ -75,7 +75,7 @@ _NAMES = {
         "DifferenceInterval", "DifferenceState", "difference_init", "difference_interval", "difference_step",
         "ratio_interval",
     ),
-    "dispersion": ("dispersion_factor",),
+    "dispersion": ("dispersion_factor", "variance_factor"),
     "fold": ("Rule", "State"),
     "horizon": ("Horizon", "HorizonState"),
     "ledger": ("Entry", "Ledger"),

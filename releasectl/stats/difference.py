@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from releasectl.stats.arms import Estimable
 from releasectl.stats.determinism import Floats, running_sum
-from releasectl.stats.dispersion import Heterogeneity, dispersion_factor
+from releasectl.stats.dispersion import Heterogeneity, variance_factor
 from releasectl.stats.fold import decoded, empty, encoded
 from releasectl.stats.mixture import mixture_bound, tuned_rho
 
@@ -108,7 +108,7 @@ def difference_interval(
     some = state.weight > 0
     weight = np.where(some, state.weight, 1.0)
     rho = tuned_rho(v_opt=v_opt, alpha_opt=alpha, is_one_sided=sides != "two")
-    spread = state.variance * (dispersion_factor(state) if dispersion else 1.0)
+    spread = state.variance * (variance_factor(state) if dispersion else 1.0)
     half = mixture_bound(spread, alpha, rho, is_one_sided=sides != "two") / weight
     estimate = np.where(some, state.total / weight, np.nan)
     return _limited(estimate, estimate - half, estimate + half, sides, some & _enough(state))
@@ -124,7 +124,7 @@ def ratio_interval(
     """
     some = (state.weight > 0) & (state.mean_b > 0)
     mean_b = np.where(some, state.mean_b, 1.0)
-    phi = dispersion_factor(state) if dispersion else np.ones_like(mean_b)
+    phi = variance_factor(state) if dispersion else np.ones_like(mean_b)
     rho = tuned_rho(v_opt=v_opt, alpha_opt=alpha, is_one_sided=sides != "two")
     estimate = np.where(some, state.mean_c / mean_b, np.nan)
 

@@ -20,7 +20,7 @@ PSEUDO_TICKS = 5.0
 
 @dataclass(frozen=True)
 class Heterogeneity:
-    """Sums over informative ticks of s, v, w and of s^2/v, s w/v, w^2/v; s has mean w times the effect."""
+    """Sums over informative ticks of s, v, w and of s^2/v, s w/v, w^2/v, v w; s has mean w times the effect."""
 
     informative: Floats
     weight: Floats
@@ -29,6 +29,7 @@ class Heterogeneity:
     q_ss: Floats
     q_sw: Floats
     q_ww: Floats
+    q_vw: Floats
 
     def running(self, s: Floats, v: Floats, w: Floats) -> Heterogeneity:
         """The sums after each tick of arrays of shape (..., ticks); a tick with v = 0 adds only s and w."""
@@ -42,6 +43,7 @@ class Heterogeneity:
             q_ss=running_sum(self.q_ss, s * s * inverse),
             q_sw=running_sum(self.q_sw, s * w * inverse),
             q_ww=running_sum(self.q_ww, w * w * inverse),
+            q_vw=running_sum(self.q_vw, v * w),
         )
 
     def last(self) -> dict[str, Floats]:
@@ -58,3 +60,17 @@ def dispersion_factor(sums: Heterogeneity) -> Floats:
     q = sums.q_ss - 2.0 * effect * sums.q_sw + effect * effect * sums.q_ww
     free = np.maximum(sums.informative - 1.0, 0.0)
     return np.maximum(1.0, (np.maximum(q, 0.0) + PSEUDO_TICKS) / (free + PSEUDO_TICKS))
+
+
+def variance_factor(sums: Heterogeneity) -> Floats:
+    """By how much the summed variance is too small, elementwise, >= 1.
+
+    The excess of a tick grows with its size: m outcomes that correlate by rho have variance 1 + (m - 1) rho
+    times that of independent ones. So phi - 1, an average over ticks, is shared out by w before it is summed:
+    1 + (phi - 1) sum(v w) / (mean w sum v), which is phi itself while all ticks are of one size. On a ramp
+    the large ticks carry the sum, and phi alone would come too late.
+    """
+    mean = sums.weight / np.maximum(sums.informative, 1.0)
+    expected = mean * sums.variance
+    share = np.where(expected > 0, sums.q_vw / np.where(expected > 0, expected, 1.0), 1.0)
+    return 1.0 + (dispersion_factor(sums) - 1.0) * share

@@ -26,7 +26,7 @@ from scipy import special
 from releasectl.stats.boundary import crossing_probability, power_boundary
 from releasectl.stats.contrast import Claim, Comparable, Contrast, Increments, MarginKind, Worse
 from releasectl.stats.determinism import Floats, at_least, exp, log, running_max
-from releasectl.stats.dispersion import Heterogeneity, dispersion_factor
+from releasectl.stats.dispersion import Heterogeneity, variance_factor
 from releasectl.stats.fold import decoded, empty, encoded
 
 _NOT_YET = -1e9
@@ -101,7 +101,7 @@ class Horizon:
 
     def init(self, shape: tuple[int, ...] = ()) -> HorizonState:
         """Before any tick."""
-        names = ("informative", "weight", "total", "variance", "q_ss", "q_sw", "q_ww")
+        names = ("informative", "weight", "total", "variance", "q_ss", "q_sw", "q_ww", "q_vw")
         nothing = {name: empty(shape) for name in (*names, "time", "position", "spread", "third")}
         floor = {name: empty(shape, _NOT_YET) for name in ("score", "peak")}
         return HorizonState(ticks=0, **nothing, **floor)
@@ -182,7 +182,7 @@ class Horizon:
         t, u = np.where(look, time, 1.0), np.where(look, spread, 1.0)
         z = position / np.sqrt(u)
         if self.dispersion_from is not None:
-            z = z / np.sqrt(dispersion_factor(sums))
+            z = z / np.sqrt(variance_factor(sums))
         z = symmetric(z, third / (u * np.sqrt(u)))
         return np.where(look, z * exp((0.5 - self.shape) * log(t)), _NOT_YET)
 

@@ -114,7 +114,7 @@ class Odds:
 
     def init(self, shape: tuple[int, ...] = ()) -> OddsState:
         """Before any tick: log e is 0."""
-        names = ("informative", "weight", "total", "variance", "q_ss", "q_sw", "q_ww", "log_e", "peak")
+        names = ("informative", "weight", "total", "variance", "q_ss", "q_sw", "q_ww", "q_vw", "log_e", "peak")
         lead = (*shape, len(MULTIPLES))
         return OddsState(
             ticks=0, log_a=empty(lead, -np.inf), pending=empty(lead), **{name: empty(shape) for name in names}

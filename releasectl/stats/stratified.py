@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from releasectl.stats.contrast import Claim, Comparable, Contrast, MarginKind, Worse
 from releasectl.stats.determinism import Floats, floats, running_max
-from releasectl.stats.dispersion import Heterogeneity, dispersion_factor
+from releasectl.stats.dispersion import Heterogeneity, variance_factor
 from releasectl.stats.fold import State, empty
 from releasectl.stats.mixture import log_mixture, tuned_rho
 from releasectl.stats.trials import Trials
@@ -47,7 +47,7 @@ class Stratified:
 
     def init(self, shape: tuple[int, ...] = ()) -> StratifiedState:
         """Before any tick: no sum, no variance, log e is 0."""
-        return StratifiedState(0, *(empty(shape) for _ in range(9)))
+        return StratifiedState(0, *(empty(shape) for _ in range(10)))
 
     def run(self, state: StratifiedState, block: Comparable) -> tuple[StratifiedState, Floats]:
         """The state after the block and the running log e (also of ticks too early to act on)."""
@@ -57,7 +57,7 @@ class Stratified:
         sums = state.running(one.s, one.v, one.w)
         spread = sums.variance
         if self.dispersion_from is not None:
-            spread = spread * dispersion_factor(sums)
+            spread = spread * variance_factor(sums)
         rho = tuned_rho(v_opt=self.v_opt, alpha_opt=self.alpha_opt, is_one_sided=True)
         log_e = log_mixture(sums.total, spread, rho, is_one_sided=True)
         first = max(self.from_tick, self.dispersion_from or 0)

@@ -76,7 +76,8 @@ class Trials:
         """
         both = (self.n_b > 0) & (self.n_c > 0)
         n_b, n_c = np.where(both, self.n_b, 2.0), np.where(both, self.n_c, 2.0)
-        p_b, p_c = self.x_b / n_b, self.x_c / n_c
+        # Rates stay rates where an arm is empty: what is computed there is not used, but must not overflow.
+        p_b, p_c = np.where(both, self.x_b, 0.0) / n_b, np.where(both, self.x_c, 0.0) / n_c
         ratio, offset = contrast.ratio, contrast.offset
         if offset == 0.0:
             edge_b = project_on_ratio(p_b, p_c, n_b, n_c, ratio)
