@@ -182,7 +182,7 @@ async def test_a_state_that_cannot_be_read_leaves_the_release_and_its_traffic_al
         world.restart("empty")
     await world.run_for(30, every=3)
     assert world.share("next") == 1_000
-    assert world.status().condition.type == "Stalled"  # type: ignore[union-attr]
+    assert world.condition() == Reason.INTERNAL_ERROR
     assert state_path("shop") in world.status().condition.message  # type: ignore[union-attr]
     assert len(world.reasons()) == 2
     await world.run_until(lambda: world.reasons("bank")[-1] == "PROMOTE EvidenceSufficient", every=3)

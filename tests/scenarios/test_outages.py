@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,8 @@ from releasectl.adapters.git.repo import GitRepo
 from releasectl.domain.decision import PersonAction
 from releasectl.domain.observation import ReadState
 from releasectl.domain.reasons import Reason
+from releasectl.errors import Denied
+from releasectl.ports import Commit, Heads
 from tests.scenarios.world import POLICY, World, run_git
 
 TO_THE_END = [
@@ -131,6 +134,7 @@ async def test_c20_commits_lost_from_the_repository_stop_all_writing_and_leave_t
     await world.run_for(60, every=2)
     assert world.share("next") == 1_000
     assert run_git("rev-parse", "refs/heads/releasectl/ledger", cwd=world.origin) == ledger
+    assert world.seen.problems[0].startswith(Reason.HISTORY_REWRITTEN)
     assert "Note 2" in world.seen.problems[0]
     world.person.acknowledge_rewrite()
     with GitRepo(str(world.origin), mirror=world.folder / "mirror-a") as repo:
@@ -285,4 +289,51 @@ async def test_c23_a_wall_clock_set_anew_across_a_restart_promotes_nothing_early
     assert world.reasons()[-1] == "ADVANCE CandidateStarted", "the jump has counted as time at the step"
     await world.run_for(60)
     assert world.reasons() == TO_THE_END
+    world.check()
+
+
+# --- protected branches ---------------------------------------------------------------------------------
+
+
+class Protected:
+    """A repository whose manifests branch takes no push of the controller."""
+
+    def __init__(self, repo: Any) -> None:
+        self._repo = repo
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._repo, name)
+
+    def push(self, base: Heads, *, manifests: Sequence[Commit] = (), ledger: Sequence[Commit] = ()) -> Heads:
+        if manifests:
+            raise Denied("main is protected", hint="let the controller push to it")
+        moved: Heads = self._repo.push(base, ledger=ledger)
+        return moved
+
+
+def protect(world: World) -> None:
+    world.wrap = lambda kind, port: Protected(port) if kind == "repo" else port
+    world.restart()
+
+
+async def test_where_manifests_are_protected_nothing_is_promoted_and_people_are_told(on_trial: World) -> None:
+    world = on_trial
+    protect(world)
+    await world.run_for(60, every=2)
+    assert world.reasons()[-1] == "ADVANCE StepPassed"
+    assert world.share("next") == 5_000
+    assert world.seen.problems == ("GitDenied: main is protected (let the controller push to it)",)
+
+
+async def test_where_manifests_are_protected_a_rollback_is_recorded_and_the_candidate_is_not_tried_again(
+    on_trial: World,
+) -> None:
+    world = on_trial
+    protect(world)
+    world.users.error_rates["2"] = 0.4
+    await world.run_for(20)
+    assert world.reasons()[2:] == ["ROLLBACK GuardrailBreached"]
+    assert "candidates" in world.read("releases/shop.yaml")
+    assert world.share("stable") == 10_000
+    assert world.condition() == Reason.QUARANTINED
     world.check()
