@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 
 from releasectl.api.app import create_app
 from releasectl.api.server import ApiServer
-from releasectl.errors import UsageError
+from releasectl.errors import Conflict
 
 VIEWS: dict[str, Any] = {"desk": {"name": "desk", "condition": "Ready"}}
 
@@ -129,9 +129,9 @@ async def test_the_server_listens_on_loopback_and_stops(app: Starlette) -> None:
         await asyncio.open_connection("127.0.0.1", port)
 
 
-async def test_a_port_that_is_taken_is_a_usage_error(app: Starlette) -> None:
+async def test_a_port_that_is_taken_is_a_conflict(app: Starlette) -> None:
     server = ApiServer(app)
     port = await server.start()
-    with pytest.raises(UsageError, match=str(port)):
+    with pytest.raises(Conflict, match=str(port)):
         await ApiServer(app, port=port).start()
     await server.stop()
