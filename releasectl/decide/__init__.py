@@ -17,6 +17,6 @@ What a person's edit means while a trial is under way:
 | the file moved, or only its comments changed | nothing: the trial goes on |
 | the release deleted | the trial ends, its routes and processes go |
 | the manifest made invalid | nothing goes forward and the problem is shown; shares stay, harm is still rolled back |
-| a promotion's commit reverted | stable was changed: the old one serves, and the candidate, named again, is tried again |
+| a promotion's commit reverted | stable was changed: the old one serves; the candidate, named again, is tried again |
 | a rollback's commit reverted | the candidate is held by its digest until `releasectl lift` |
 """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from releasectl.cli.main import main
@@ -48,3 +50,17 @@ async def test_a_vote_is_pointless_without_an_approval_and_says_what_to_do_inste
     ask(world, verb, "shop")
     assert "no approval waits" in capsys.readouterr().err
     assert world.person.fetch().ledger == before
+
+
+async def test_waiting_for_an_answer_ends_with_a_negative_one_when_it_is_refused(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.replace("releases/shop.yaml", STRATEGY, STRATEGY[:-1] + ", {type: approval, from: [bob]}]")
+    world.add_candidate("2", by="ada")
+    await world.run_until(lambda: world.condition() == "Dwelling")
+    asking = asyncio.create_task(asyncio.to_thread(ask, world, "approve", "shop", "--by", "eve", "--wait"))
+    while not asking.done():
+        await asyncio.sleep(0.05)
+        await world.run_pass()
+    assert asking.result() == 1
+    assert "eve is not one of bob" in capsys.readouterr().err

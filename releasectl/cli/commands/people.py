@@ -172,6 +172,7 @@ def _seen(state: EffectiveState, action: PersonAction) -> Mapping[str, object]:
 
 def _wait(repo: GitRepo, release: str, request: str, timeout: float) -> int:
     from releasectl.controller.ledger import LedgerReader
+    from releasectl.domain.reasons import Reason
 
     reader = LedgerReader(repo)
     until = time.monotonic() + timeout
@@ -180,7 +181,7 @@ def _wait(repo: GitRepo, release: str, request: str, timeout: float) -> int:
         if request not in {open_one.id for open_one in ledger.requests.get(release, ())}:
             last = ledger.states[release].last
             click.echo(f"answered: {last.action} {last.reason}: {last.message}" if last else "answered", err=True)
-            return 0
+            return 1 if last and last.reason is Reason.REFUSED else 0
         time.sleep(0.3)
     click.echo(f"no answer within {timeout:g} s; the request stays open", err=True)
     return 4
