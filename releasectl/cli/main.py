@@ -22,6 +22,7 @@ COMMANDS = {
     "validate": ("releasectl.cli.commands.validate:validate", "Check manifests, and how they fit together."),
     "schema": ("releasectl.cli.commands.schema:schema", "Print the JSON Schema of a kind, for editors."),
     "decide": ("releasectl.cli.commands.decide:decide_offline", "Run one decision from files, without a world."),
+    "test": ("releasectl.cli.commands.test:test", "Run policy tests: evidence in, expected decisions out."),
     "simulate": ("releasectl.cli.commands.simulate:simulate", "Tell error rates and times before a release."),
     # the controller
     "run": ("releasectl.cli.commands.run:run", "Reconcile the releases of a repository."),
@@ -41,7 +42,7 @@ COMMANDS = {
     "lift": ("releasectl.cli.commands.people:lift", "Allow held artifacts to be tried again."),
 }
 GROUPS = {
-    "Before the merge": ("demo", "validate", "schema", "decide", "simulate"),
+    "Before the merge": ("demo", "validate", "schema", "decide", "test", "simulate"),
     "The controller": ("run", "down"),
     "What is going on, and why": ("status", "history", "explain", "replay"),
     "People's commits": ("approve", "reject", "pause", "resume", "promote", "rollback", "lift"),

@@ -108,6 +108,33 @@ class Catalog:
         self._remembered[release] = _Remembered(inputs, resolved)
         return resolved
 
+    def policy(self, name: str) -> tuple[PromotionPolicy, Mapping[str, Metric]]:
+        """A policy of the repository, or a shipped one, with its metrics; ManifestError with what is wrong."""
+        found = self._index.get(("PromotionPolicy", name)) or [
+            document for shipped_name, document in shipped.policies().items() if shipped_name == name
+        ]
+        problems = [problem for document in found for problem in self._own_problems(document)] + self._doubles(found)
+        if not found:
+            names = [n for k, n in self._index if k == "PromotionPolicy" and n] + list(shipped.policies())
+            problems = [Problem("", 0, 0, "", f"no policy {name!r}", suggestion(name, names), "unknown-name")]
+        metrics: dict[str, Metric] = {}
+        for document in found:
+            problems += self._policy_problems(document)
+            value = _value(document, PromotionPolicy)
+            for metric in crosscheck.metric_names(value) if value else ():
+                problems += self._metric_problems(metric)
+                if known := self._metric(metric):
+                    metrics[metric] = known
+        policy = _value(found[0], PromotionPolicy) if found else None
+        if problems or policy is None:
+            raise ManifestError(tuple(set(problems)))
+        return policy, metrics
+
+    @property
+    def policy_tests(self) -> tuple[Document, ...]:
+        """Every PolicyTest, valid or not, in file order."""
+        return tuple(d for (kind, _), found in self._index.items() if kind == "PolicyTest" for d in found)
+
     def problems(self) -> tuple[Problem, ...]:
         """Everything that is wrong in the repository, warnings included, in file order."""
         found = {problem for result in self.files.values() for problem in result.problems}

@@ -8,15 +8,17 @@ from pathlib import PurePosixPath
 from releasectl.domain.environment import Environment
 from releasectl.domain.metric import MetricSet
 from releasectl.domain.policy import PromotionPolicy
+from releasectl.domain.policy_test import PolicyTest
 from releasectl.domain.release import Release
 
-Manifest = Release | PromotionPolicy | Environment | MetricSet
+Manifest = Release | PromotionPolicy | Environment | MetricSet | PolicyTest
 
 KINDS: Mapping[str, type[Manifest]] = {
     "Release": Release,
     "PromotionPolicy": PromotionPolicy,
     "Environment": Environment,
     "MetricSet": MetricSet,
+    "PolicyTest": PolicyTest,
 }
 
 PLANNED = frozenset({"EvaluationSuite"})

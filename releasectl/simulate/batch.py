@@ -258,8 +258,9 @@ class Batch:
         self.epoch[rows] = state.epoch
         self.dwell[rows] = max(strategy.dwell(stage), policy.min_dwell).total_seconds()
         self.gathers[rows] = strategy.gathers
-        # Before its last step a canary moves on without proof.
-        self.needs_proof[rows] = stage.type == "ab" or progress.step + 1 == strategy.steps(stage)
+        # Before its last step a canary moves on without proof, and a watch asks for none.
+        last = progress.step + 1 == strategy.steps(stage)
+        self.needs_proof[rows] = stage.type == "ab" or (stage.type == "canary" and last)
         self.on_trial[rows] = [name in state.candidates for name in self.case.candidates]
         began = (progress.stage_started_at - START).total_seconds()
         if policy.when_inconclusive == "rollback":

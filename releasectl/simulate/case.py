@@ -15,7 +15,7 @@ from releasectl.evaluate.evaluation import Evaluation
 START = datetime(2026, 1, 1, tzinfo=UTC)
 """When every run begins; no decision depends on the date."""
 
-BATCHED = frozenset({"canary", "ab", "approval"})
+BATCHED = frozenset({"canary", "ab", "approval", "watch"})
 """Stages of which ``batch`` knows when they certainly hold; others are simulated run by run."""
 
 
@@ -26,6 +26,7 @@ class Case:
     desired: Desired
     state: EffectiveState
     health: dict[str, VariantHealth] = field(default_factory=dict)
+    _edited: dict[tuple[str, ...], Desired] = field(default_factory=dict[tuple[str, ...], Desired])
 
     @property
     def candidates(self) -> tuple[str, ...]:
@@ -34,7 +35,7 @@ class Case:
     @property
     def is_batched(self) -> bool:
         """Whether all of its stages are of the kinds that can be simulated together."""
-        return {stage.type for stage in self.desired.release.spec.strategy} <= BATCHED
+        return {stage.type for stage in self.desired.stages} <= BATCHED
 
     def decide(
         self,
@@ -45,22 +46,34 @@ class Case:
         served_since: datetime,
         now: datetime,
     ) -> Decision:
-        """The decision of a controller that sees the decided shares served and every variant ready."""
+        """The decision of a controller that sees the decided shares served, and every variant ready if nothing
+        else was observed."""
         return decide(
             Input(
-                desired=self.desired,
+                desired=self.asked(state),
                 state=state,
                 observed=observed.model_copy(
-                    update={"served": state.allocation, "served_since": served_since, "health": self.health}
+                    update={
+                        "served": state.allocation,
+                        "served_since": served_since,
+                        "health": observed.health or self.health,
+                    }
                 ),
                 now=now,
                 evaluation=evaluation,
             )
         )
 
+    def asked(self, state: EffectiveState) -> Desired:
+        """The manifest as the decisions so far have edited it: candidates that were dropped are gone from it."""
+        gone = tuple(name for name in self.candidates if name not in state.candidates)
+        if gone not in self._edited:
+            self._edited[gone] = replace(self.desired, release=self.desired.release.settled(drop=gone))
+        return self._edited[gone]
+
     def approved(self, state: EffectiveState, now: datetime) -> EffectiveState:
         """The state with the votes that an approval asks for: simulated people approve at once."""
-        stage = self.desired.release.spec.strategy[state.progress.stage] if state.progress else None
+        stage = self.desired.stage(state)
         if stage is None or stage.type != "approval" or state.votes:
             return state
         names = stage.from_[: stage.required] or tuple(f"person-{n + 1}" for n in range(stage.required))

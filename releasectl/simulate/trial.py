@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import numpy as np
 
@@ -22,8 +22,8 @@ from releasectl.simulate.world import Arrivals, Counted, World, variants_of
 Step = tuple[int, Action, Reason]
 """Look, action and reason of a decision that changes something."""
 
-Source = Callable[[int, EffectiveState], Mapping[str, Counted]]
-"""What becomes known at a look, given what is served; counts of one run."""
+Source = Callable[[int, EffectiveState], Observation]
+"""What is seen at a look, given what is served."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ class Run:
     looks: int
     back: tuple[Decision, ...] = ()
     """Rollbacks of one of several candidates, after which the trial went on."""
+    held: Decision | None = None
+    """What it is held by at the last look."""
 
 
 def run_trial(case: Case, every: timedelta, looks: int, source: Source) -> Run:
@@ -42,15 +44,10 @@ def run_trial(case: Case, every: timedelta, looks: int, source: Source) -> Run:
     state, since = case.state, at_look(every, 1)
     steps: list[Step] = []
     back: list[Decision] = []
+    held = None
     for look in range(1, looks + 1):
         now = at_look(every, look)
-        readings = {
-            metric: _reading(counted, variants_of(case.candidates), now - every, now)
-            for metric, counted in source(look, state).items()
-        }
-        for name in case.desired.metrics:
-            readings.setdefault(name, Reading(state=ReadState.OK))
-        observed = Observation(readings=readings)
+        observed = source(look, state)
         evaluation = evaluate(
             policy=case.desired.policy.spec,
             metrics=case.desired.metrics,
@@ -62,9 +59,10 @@ def run_trial(case: Case, every: timedelta, looks: int, source: Source) -> Run:
         )
         decision = case.decide(state, observed, evaluation, served_since=since, now=now)
         if decision.action is Action.HOLD or decision.state is None:
-            state = state.model_copy(update={"folds": evaluation.folds})
+            state, held = state.model_copy(update={"folds": evaluation.folds}), decision
             continue
         steps.append((look, decision.action, decision.reason))
+        held = None
         if decision.action is Action.ROLLBACK and decision.state.progress:
             back.append(decision)
         if decision.state.epoch != state.epoch:
@@ -72,7 +70,7 @@ def run_trial(case: Case, every: timedelta, looks: int, source: Source) -> Run:
         state = case.approved(decision.state, now)
         if state.progress is None:
             return Run(tuple(steps), decision, look, tuple(back))
-    return Run(tuple(steps), None, looks, tuple(back))
+    return Run(tuple(steps), None, looks, tuple(back), held)
 
 
 def drawn(case: Case, world: World, seed: Sequence[int]) -> tuple[Source, dict[str, int]]:
@@ -80,20 +78,25 @@ def drawn(case: Case, world: World, seed: Sequence[int]) -> tuple[Source, dict[s
     variants = variants_of(case.candidates)
     arrivals, requests = Arrivals(world, variants, seed), dict.fromkeys(variants, 0)
 
-    def source(look: int, state: EffectiveState) -> Mapping[str, Counted]:
+    def source(look: int, state: EffectiveState) -> Observation:
         shares = np.array([[state.allocation.share(name) for name in variants]])
         trials, known = arrivals.draw(look, shares, np.array([state.epoch]))
         for name, count in zip(variants, trials[0].tolist(), strict=True):
             requests[name] += count
-        return known
+        return observation_of(case, world.every, look, known)
 
     return source, requests
 
 
-def _reading(counted: Counted, variants: Sequence[str], start: datetime, end: datetime) -> Reading:
-    arms = {
-        name: Counts(trials=int(trials), events=int(events))
-        for name, trials, events in zip(variants, counted.trials[0], counted.events[0], strict=True)
-    }
-    block = Block(start_at=start, end_at=end, epoch=int(counted.epoch[0]), arms=arms)
-    return Reading(state=ReadState.OK, blocks=(block,))
+def observation_of(case: Case, every: timedelta, look: int, counted: Mapping[str, Counted]) -> Observation:
+    """What a look tells: a block of each metric that has counts, and no block of the others."""
+    readings = dict.fromkeys(case.desired.metrics, Reading(state=ReadState.OK))
+    end = at_look(every, look)
+    for metric, found in counted.items():
+        arms = {
+            name: Counts(trials=int(trials), events=int(events))
+            for name, trials, events in zip(variants_of(case.candidates), found.trials[0], found.events[0], strict=True)
+        }
+        block = Block(start_at=end - every, end_at=end, epoch=int(found.epoch[0]), arms=arms)
+        readings[metric] = Reading(state=ReadState.OK, blocks=(block,))
+    return Observation(readings=readings)

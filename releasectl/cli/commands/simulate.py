@@ -121,7 +121,7 @@ def simulate(
 
 def _looks(case: Case, every: float) -> int:
     """All looks of a release that uses each stage's whole time."""
-    stages = len(case.desired.release.spec.strategy)
+    stages = len(case.desired.stages)
     return math.ceil(stages * case.desired.policy.spec.max_duration.total_seconds() / every) + 2
 
 

@@ -9,9 +9,10 @@ import pytest
 
 from releasectl.domain.base import parse_duration
 from releasectl.domain.decision import EffectiveState
+from releasectl.domain.observation import Observation
 from releasectl.simulate.batch import Batch, run_batch
 from releasectl.simulate.case import Case
-from releasectl.simulate.trial import Run, run_trial
+from releasectl.simulate.trial import Run, observation_of, run_trial
 from releasectl.simulate.world import Arrivals, Counted, Ints, Rate, World, variants_of
 from tests.unit.simulate.cases import TWO, a_case
 
@@ -21,7 +22,7 @@ QUICK = "[{type: canary, steps: [10, 50], interval: 2m}]"
 BOTH = (
     "{guardrails: [{metric: error-rate, margin: {points: 2}},"
     " {metric: slow-requests, margin: {percent: 50}, limit: 20}],"
-    " objectives: [{metric: click, goal: superior}], minSamples: 200, maxDuration: 25m}"
+    " objectives: [{metric: click, goal: superior}], minSamples: 200, maxDuration: 25m, watch: {for: 2m}}"
 )
 WORLDS = {
     "no difference": (a_case(strategy=QUICK), {"error-rate": Rate(0.01), "slow-requests": Rate(0.03)}, 60.0),
@@ -85,8 +86,8 @@ def test_each_run_of_a_batch_is_decided_like_a_run_of_its_own(name: str) -> None
     runs, known = together(case, world)
     for run in range(0, RUNS, 5 if name == "harm" else 1):
 
-        def source(look: int, _state: EffectiveState, run: int = run) -> Mapping[str, Counted]:
-            return known[run, look]
+        def source(look: int, _state: EffectiveState, run: int = run) -> Observation:
+            return observation_of(case, EVERY, look, known[run, look])
 
         alone = run_trial(case, EVERY, world.looks, source)
         assert runs[run].steps == alone.steps
@@ -107,7 +108,7 @@ def test_the_worlds_above_end_in_every_way() -> None:
         ends |= {f"{one.action} {one.reason} of one" for run in runs.values() for one in run.back}
     assert ends >= {
         "PROMOTE EvidenceSufficient",
-        "PROMOTE Approved",
+        "PROMOTE WatchPassed",
         "ROLLBACK GuardrailBreached",
         "ROLLBACK GuardrailBreached of one",
         "ROLLBACK Inconclusive",

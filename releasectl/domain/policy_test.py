@@ -1,0 +1,115 @@
+"""PolicyTest: cases of evidence over time and the decisions that a policy must take on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from releasectl.domain.base import Duration, Model, Name, parse_duration
+from releasectl.domain.decision import Action
+from releasectl.domain.observation import Health
+from releasectl.domain.reasons import Reason
+from releasectl.domain.release import ApiVersion, Metadata
+from releasectl.domain.strategy import Canary, Stage
+
+
+def _rate(text: str) -> str:
+    number, percent = text[:-1], text[-1:]
+    try:
+        fits = percent == "%" and 0 <= float(number) <= 100
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(f"{text!r} is not a rate such as 1% or 0.25%")
+    return text
+
+
+RateText = Annotated[str, Field(pattern=r"^\d+(\.\d+)?%$"), AfterValidator(_rate)]
+Traffic = Annotated[str, Field(pattern=r"^\d+(\.\d+)?/[smh]$")]
+
+
+class Phase(Model):
+    """What happens for a while. Rates that are not named stay as they were in the phase before, at first 0%."""
+
+    for_: Annotated[Duration, Field(alias="for")]
+    """How long."""
+    requests: Traffic | None = None
+    """All requests, such as ``100/s`` or ``30/m``; as before if left out, at first 100/s."""
+    stable: Mapping[Name, RateText] = {}
+    """Rate of events of each metric, such as ``{error-rate: 1%}``."""
+    candidate: Mapping[Name, RateText] = {}
+    """The same of every candidate."""
+    candidates: Mapping[Name, Mapping[Name, RateText]] = {}
+    """The same of single ones, by name; goes before ``candidate``."""
+    metrics: Mapping[Name, Literal["ok", "stale", "invalid", "provider-error"]] = {}
+    """Metrics that cannot be read in this phase, and how; what they count is known once they can be."""
+    health: Health = Health.READY
+    """Of the candidates' processes."""
+
+
+class Expected(Model):
+    """A decision that must be taken."""
+
+    decision: Action
+    """``HOLD`` comes last: what the trial is held by in the end."""
+    reason: Reason | None = None
+    candidate: Name | None = None
+    within: Duration | None = None
+    """At the latest this long after the case began."""
+    after: Duration | None = None
+    """At the earliest this long after the case began."""
+
+
+class PolicyCase(Model):
+    """Evidence over time and what must follow from it.
+
+    The decisions expected must be taken in this order. Steps need not be named; a promotion or a rollback that
+    is not expected fails the case.
+    """
+
+    name: Annotated[str, Field(min_length=1)]
+    given: Annotated[tuple[Phase, ...], Field(min_length=1)]
+    expect: Annotated[tuple[Expected, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _hold_last(self) -> PolicyCase:
+        if any(one.decision is Action.HOLD for one in self.expect[:-1]):
+            raise ValueError("HOLD tells how the case ends, so it comes last")
+        return self
+
+
+class PolicyTestSpec(Model):
+    """Give ``release``, to test its strategy and policy, or ``policy``, with a ``strategy`` or a plain canary."""
+
+    release: Name | None = None
+    """A release of this repository."""
+    policy: Name | None = None
+    """A policy of this repository or a shipped one; in place of the release's if both are given."""
+    strategy: tuple[Stage, ...] = (Canary(type="canary"),)
+    """Where no release is named."""
+    candidates: Annotated[tuple[Name, ...], Field(min_length=1)] = ("candidate",)
+    """Where no release is named."""
+    look: Duration = parse_duration("10s")
+    """Time between looks at the metrics."""
+    cases: Annotated[tuple[PolicyCase, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _something(self) -> PolicyTestSpec:
+        if self.release is None and self.policy is None:
+            raise ValueError("give a release or a policy")
+        return self
+
+
+class PolicyTest(Model):
+    """Cases that `releasectl test` runs: evidence over time, and the decisions that must follow."""
+
+    api_version: ApiVersion
+    kind: Literal["PolicyTest"]
+    metadata: Metadata
+    spec: PolicyTestSpec
+
+    @property
+    def name(self) -> str:
+        return self.metadata.name

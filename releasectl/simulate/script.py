@@ -1,0 +1,195 @@
+"""Evidence over time as a policy test writes it down, and whether the expected decisions follow.
+
+Counts are the expected ones: what a look leaves as a fraction is carried over to the next, so nothing is
+left to chance and no request is lost.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from releasectl.domain.base import WHOLE, format_duration
+from releasectl.domain.decision import Action, EffectiveState
+from releasectl.domain.observation import Block, Counts, Health, Observation, Reading, ReadState, VariantHealth
+from releasectl.domain.policy_test import Expected, Phase, PolicyCase
+from releasectl.domain.release import STABLE
+from releasectl.simulate.case import Case, at_look
+from releasectl.simulate.trial import Run, run_trial
+from releasectl.simulate.world import variants_of
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
+
+
+@dataclass(frozen=True)
+class Happened:
+    """A decision of the case; ``after`` counts from its beginning."""
+
+    action: Action
+    reason: str
+    candidate: str | None
+    after: timedelta
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.reason} after {format_duration(self.after)}"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a case went: what is wrong, empty if it passed, and all that was decided."""
+
+    wrong: tuple[str, ...]
+    happened: tuple[Happened, ...]
+
+
+def run_case(case: Case, written: PolicyCase, look: timedelta) -> Outcome:
+    """Play the case and compare."""
+    script = _Script(case, written.given, look)
+    run = run_trial(case, look, script.looks, script.observe)
+    happened = tuple(_happened(run, look, script.looks))
+    return Outcome(tuple(_wrong(written.expect, happened)), happened)
+
+
+# --- playing --------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Script:
+    """What is seen at each look."""
+
+    case: Case
+    given: Sequence[Phase]
+    look: timedelta
+    _due: dict[tuple[str, ...], float] = field(default_factory=dict)
+    _counted: dict[tuple[str, ...], int] = field(default_factory=dict)
+    _waiting: dict[str, dict[str, Counts]] = field(default_factory=dict)
+    """Counts of each metric that could not be read yet, by variant."""
+    _unreadable: float = 0.0
+    _stage: int = 0
+
+    @property
+    def looks(self) -> int:
+        return sum(self._looks_of(phase) for phase in self.given)
+
+    def _looks_of(self, phase: Phase) -> int:
+        return max(1, math.ceil(phase.for_ / self.look))
+
+    def observe(self, look: int, state: EffectiveState) -> Observation:
+        """The observation of a look."""
+        stage = state.progress.stage if state.progress else 0
+        if stage != self._stage:
+            self._stage, self._unreadable = stage, 0.0
+        index = self._phase(look)
+        phase, seconds = self.given[index], self.look.total_seconds()
+        shares = {name: state.allocation.share(name) for name in variants_of(self.case.candidates)}
+        trials = {
+            name: self._carried(("requests", name), self._traffic(index) * seconds * share / WHOLE)
+            for name, share in shares.items()
+        }
+        readings = {
+            metric: self._reading(metric, index, look, state.epoch, trials) for metric in self.case.desired.metrics
+        }
+        guarded = {guardrail.metric for guardrail in self.case.desired.policy.spec.guardrails}
+        if any(reading.state is not ReadState.OK for metric, reading in readings.items() if metric in guarded):
+            self._unreadable += seconds
+        health = {name: VariantHealth(health=phase.health, detail="the case says so") for name in self.case.candidates}
+        return Observation(
+            readings=readings,
+            unreadable_seconds=self._unreadable,
+            health={STABLE: VariantHealth(health=Health.READY), **health},
+        )
+
+    def _reading(self, metric: str, index: int, look: int, epoch: int, trials: Mapping[str, int]) -> Reading:
+        waiting = self._waiting.setdefault(metric, {})
+        for name, count in trials.items():
+            events = self._carried((metric, name), count * self._rate(metric, name, index))
+            waiting[name] = waiting.get(name, Counts()) + Counts(trials=count, events=min(events, count))
+        state = ReadState(self.given[index].metrics.get(metric, "ok"))
+        if state is not ReadState.OK:
+            return Reading(state=state, detail=f"{metric}: the case says {state}")
+        end, arms = at_look(self.look, look), self._waiting.pop(metric)
+        return Reading(state=state, blocks=(Block(start_at=end - self.look, end_at=end, epoch=epoch, arms=arms),))
+
+    def _carried(self, key: tuple[str, ...], more: float) -> int:
+        """The whole part of all that was due so far, less what was counted already."""
+        self._due[key] = self._due.get(key, 0.0) + more
+        new = math.floor(self._due[key] + 0.5) - self._counted.get(key, 0)
+        self._counted[key] = self._counted.get(key, 0) + new
+        return new
+
+    def _phase(self, look: int) -> int:
+        for index, phase in enumerate(self.given):
+            look -= self._looks_of(phase)
+            if look <= 0:
+                return index
+        return len(self.given) - 1
+
+    def _traffic(self, index: int) -> float:
+        text = next((phase.requests for phase in self.given[index::-1] if phase.requests), "100/s")
+        number, _, unit = text.partition("/")
+        return float(number) / _SECONDS[unit]
+
+    def _rate(self, metric: str, variant: str, index: int) -> float:
+        for phase in self.given[index::-1]:
+            own = phase.stable if variant == STABLE else {**phase.candidate, **phase.candidates.get(variant, {})}
+            if metric in own:
+                return float(own[metric][:-1]) / 100
+        return 0.0
+
+
+# --- comparing ------------------------------------------------------------------------------------------
+
+
+def _happened(run: Run, look: timedelta, looks: int) -> Iterator[Happened]:
+    back = iter(run.back)
+    for number, action, reason in run.steps:
+        last = run.end if run.end and number == run.looks else None
+        decision = last or (next(back, None) if action is Action.ROLLBACK else None)
+        yield Happened(action, reason, decision.candidate if decision else None, look * number)
+    if run.held:
+        yield Happened(Action.HOLD, run.held.reason, run.held.candidate, look * looks)
+
+
+def _wrong(expected: Sequence[Expected], happened: Sequence[Happened]) -> Iterator[str]:
+    left = list(happened)
+    for one in expected:
+        at = next((index for index, found in enumerate(left) if _fits(one, found)), None)
+        if at is None:
+            yield f"expected {_told(one)}"
+            return
+        yield from _unexpected(left[:at])
+        yield from _late(one, left[at])
+        left = left[at + 1 :]
+    yield from _unexpected(left)
+
+
+def _unexpected(skipped: Sequence[Happened]) -> Iterator[str]:
+    for one in skipped:
+        if one.action in (Action.PROMOTE, Action.ROLLBACK):
+            yield f"did not expect {one}"
+
+
+def _fits(expected: Expected, found: Happened) -> bool:
+    return (
+        expected.decision is found.action
+        and expected.reason in (None, found.reason)
+        and expected.candidate in (None, found.candidate)
+    )
+
+
+def _late(expected: Expected, found: Happened) -> Iterator[str]:
+    if expected.within is not None and found.after > expected.within:
+        yield f"expected {_told(expected)}; it came after {format_duration(found.after)}"
+    if expected.after is not None and found.after < expected.after:
+        yield f"expected {_told(expected)}; it came after {format_duration(found.after)}"
+
+
+def _told(one: Expected) -> str:
+    parts = [one.decision.value]
+    parts += [one.reason.value] if one.reason else []
+    parts += [f"of {one.candidate}"] if one.candidate else []
+    parts += [f"within {format_duration(one.within)}"] if one.within is not None else []
+    parts += [f"not before {format_duration(one.after)}"] if one.after is not None else []
+    return " ".join(parts)
