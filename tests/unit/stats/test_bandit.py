@@ -120,3 +120,39 @@ def test_top_two_shares_add_to_one(weights: list[float], beta: float) -> None:
 
 def test_when_one_arm_is_surely_best_the_others_split_the_rest() -> None:
     assert stats.top_two_shares([1.0, 0.0, 0.0]).tolist() == [0.5, 0.25, 0.25]
+
+
+def test_without_costs_net_rewards_are_the_rates() -> None:
+    for a, b in ([2.0, 3.0, 4.0], [50.0, 60.0, 30.0]), ([1.0, 1.0], [1.0, 1.0]), ([501.0, 480.0], [9501.0, 9522.0]):
+        gross, net = stats.prob_best_beta(a=a, b=b), stats.prob_best_net(a=a, b=b, cost=np.zeros(len(a)))
+        assert net.p_best == pytest.approx(gross.p_best, abs=1e-10)
+        assert net.expected_loss == pytest.approx(gross.expected_loss, abs=1e-10)
+
+
+def test_a_cost_for_every_arm_alike_changes_no_chance() -> None:
+    a, b = [70.0, 51.0, 61.0], [930.0, 950.0, 940.0]
+    even = stats.prob_best_net(a=a, b=b, cost=[0.3, 0.3, 0.3])
+    assert even.p_best == pytest.approx(stats.prob_best_beta(a=a, b=b).p_best, abs=1e-10)
+    assert even.e_max == pytest.approx(stats.prob_best_beta(a=a, b=b).e_max - 0.3, abs=1e-10)
+
+
+def test_net_rewards_agree_with_draws() -> None:
+    a, b, cost = np.array([71.0, 51.0, 61.0]), np.array([930.0, 950.0, 940.0]), np.array([0.02, 0.0, 0.005])
+    runs = 400_000
+    draws = np.random.default_rng(8).beta(a, b, size=(runs, 3)) - cost
+    found = stats.prob_best_net(a=a, b=b, cost=cost)
+    shares = np.bincount(draws.argmax(axis=1)) / runs
+    assert found.p_best == pytest.approx(shares, abs=4 * np.sqrt(0.25 / runs))
+    losses = draws.max(axis=1, keepdims=True) - draws
+    assert np.all(np.abs(found.expected_loss - losses.mean(axis=0)) <= 4 * losses.std(axis=0) / np.sqrt(runs))
+
+
+def test_an_arm_whose_cost_eats_any_reward_is_never_best() -> None:
+    found = stats.prob_best_net(a=[5.0, 5.0], b=[5.0, 5.0], cost=[0.0, 1.0])
+    assert found.p_best == pytest.approx([1.0, 0.0], abs=1e-12)
+    assert found.expected_loss == pytest.approx([0.0, 1.0], abs=1e-9)
+
+
+def test_net_rewards_refuse_a_prior_that_is_steep_at_its_ends() -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        stats.prob_best_net(a=[0.5, 1.0], b=[1.0, 1.0], cost=[0.0, 0.0])
