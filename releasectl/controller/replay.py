@@ -82,6 +82,12 @@ def replay(content: bytes, reader: DesiredReader) -> Replayed:
     return Replayed(found, other_versions=other)
 
 
+def given_of(content: bytes, reader: DesiredReader) -> Input:
+    """What a record's decision was made from. Raises ValueError or one of our errors where that cannot be had."""
+    record: dict[str, Any] = json.loads(content)
+    return _input(record["given"], _desired(record, reader))
+
+
 def digest_of_file(content: bytes) -> str:
     """As the trailer of the commit names it."""
     return "sha256:" + hashlib.sha256(content).hexdigest()

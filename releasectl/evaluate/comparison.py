@@ -111,7 +111,7 @@ class Comparison:
         counted = stats.Trials.of_good(
             x_b=[x for x, _ in b], n_b=[n for _, n in b], x_c=[x for x, _ in c], n_c=[n for _, n in c]
         )
-        after = self.fold_arrays(_decoded(state), counted)
+        after = self.fold_arrays(decoded(state), counted)
         return _encoded(after) | {
             "stable": [state["stable"][0] + sum(n for _, n in b), state["stable"][1] + sum(x for x, _ in b)],
             "tried": [state["tried"][0] + sum(n for _, n in c), state["tried"][1] + sum(x for x, _ in c)],
@@ -156,7 +156,7 @@ class Comparison:
 
     def read(self, state: State, step_epoch: int, limit: float | None) -> Reading:
         """The numbers in a state; ``limit`` is the rate whose lower confidence limit is wanted as well."""
-        folded = _decoded(state)
+        folded = decoded(state)
         limits = self.limits(folded)
         return Reading(
             stable=Arm(trials=state["stable"][0], events=state["stable"][1]),
@@ -256,7 +256,8 @@ class Comparison:
         return _encoded(self.fresh_arrays()) | counted
 
 
-def _decoded(state: State) -> Folded:
+def decoded(state: State) -> Folded:
+    """The statistics in a state."""
     import numpy as np
 
     return Folded(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +15,7 @@ from releasectl.errors import UsageError
 if TYPE_CHECKING:
     from releasectl.adapters.git.repo import GitRepo
     from releasectl.cli.decisions import Recorded
+    from releasectl.cli.outlook import Told
 
 EXAMPLES = """
 \b
@@ -21,6 +23,7 @@ Examples:
   releasectl explain press-sentiment         the last decision of a release
   releasectl explain 7f3a2c9e                a decision by its identity, or by its commit
   releasectl explain press-sentiment -o json the whole record, as it is in the ledger
+  releasectl explain press-sentiment -o json | jq .outlook   what would settle each metric
 """
 
 
@@ -31,22 +34,27 @@ Examples:
 def explain(*, what: str, location: Location, output: str) -> int:
     """Tell why a decision was taken, with its numbers.
 
-    Reads the record in the ledger: what git asked for, what was measured in which window, what follows.
+    Reads the record in the ledger: what git asked for, what was measured in which window, what follows. For
+    each metric that is not settled it tells how much more data would settle it at the present rates, and which
+    rate would turn it: expected counts, folded on through the same rules.
     """
     from releasectl.cli.decisions import record_of
+    from releasectl.cli.outlook import outlooks
+    from releasectl.controller.ledger import pretty
 
     repo = location.open_repo(mirror="mirror-read")
     try:
         recorded = _find(repo, what, location)
         record = record_of(repo, recorded)
+        ahead = outlooks(pretty(record), repo) if record else []
     finally:
         repo.close()
     if record is None:
         raise UsageError(f"the record {recorded.path} is not in commit {recorded.commit[:9]}")
     if output == "json":
-        click.echo(json.dumps(record, indent=2, ensure_ascii=False))
+        click.echo(json.dumps(record | {"outlook": [one.to_data() for one in ahead]}, indent=2, ensure_ascii=False))
     else:
-        click.echo("\n".join(_lines(recorded, record)))
+        click.echo("\n".join(_lines(recorded, record, ahead)))
     return 0
 
 
@@ -63,7 +71,7 @@ def _find(repo: GitRepo, what: str, location: Location) -> Recorded:
     return rows[0]
 
 
-def _lines(recorded: Recorded, record: dict[str, Any]) -> list[str]:
+def _lines(recorded: Recorded, record: dict[str, Any], ahead: Sequence[Told]) -> list[str]:
     decision, given = record["decision"], record["given"]
     state = decision.get("state") or {}
     shares = _shares(state)
@@ -82,6 +90,8 @@ def _lines(recorded: Recorded, record: dict[str, Any]) -> list[str]:
         lines.append(f"  before     {_shares(before)} (#{before['seq']})")
     for row in decision.get("evidence", []):
         lines += ["", *_evidence(row)]
+        told = [one for one in ahead if _is_about(one, row)]
+        lines += [f"    {sentence}" for one in told for sentence in one.sentences()]
     if decision.get("rewards"):
         lines += ["", *_rewards(decision["rewards"])]
     blocks = {name: len(reading.get("blocks", [])) for name, reading in given["observed"].get("readings", {}).items()}
@@ -103,6 +113,11 @@ def _rewards(rows: list[dict[str, Any]]) -> list[str]:
 
     arms = [ArmReward.model_validate(row) for row in rows]
     return ["  rewards", *(f"    {arm.variant:14} {reward_summary(arm)}" for arm in arms)]
+
+
+def _is_about(one: Told, row: dict[str, Any]) -> bool:
+    about = one.outlook.evidence
+    return (about.metric, about.role, about.candidate) == (row["metric"], row["role"], row["candidate"])
 
 
 def _evidence(row: dict[str, Any]) -> list[str]:
