@@ -128,6 +128,7 @@ def route_table(state: EffectiveState, statuses: Statuses) -> RouteTable | None:
         shares=Allocation(shares={STABLE: WHOLE - sum(shares.values()), **shares}),
         backends=backends,
         tags={name: state.variants[name].tag for name in backends},
+        mirrors={name: points for name, points in state.mirrors.items() if name in backends},
         assignment=_reachable(state.assignment, backends),
     )
 

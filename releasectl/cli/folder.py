@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from releasectl.decide.inputs import Desired
+from releasectl.domain.paired import paired_metrics
 from releasectl.errors import Problem, UsageError
 from releasectl.manifests.catalog import Catalog
 from releasectl.manifests.load import FileResult, load_file, refuse_entry, should_read
@@ -35,7 +36,7 @@ def desired_in(catalog: Catalog, release: str) -> Desired:
         release=resolved.release,
         policy=resolved.policy,
         environment=resolved.environment,
-        metrics=resolved.metrics,
+        metrics={**resolved.metrics, **paired_metrics(resolved.release)},
         path=resolved.path,
         generation=resolved.generation,
         revision="",

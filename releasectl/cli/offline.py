@@ -14,6 +14,7 @@ from releasectl.decide.inputs import Desired, Input
 from releasectl.domain.base import Model
 from releasectl.domain.decision import Decision, EffectiveState
 from releasectl.domain.observation import Observation
+from releasectl.domain.paired import paired_metrics
 from releasectl.errors import ManifestError, Problem, UsageError
 from releasectl.evaluate.evaluation import Evaluation, evaluate
 
@@ -43,7 +44,7 @@ def decide_from_files(
         release=resolved.release,
         policy=resolved.policy,
         environment=resolved.environment,
-        metrics=resolved.metrics,
+        metrics={**resolved.metrics, **paired_metrics(resolved.release)},
         path=resolved.path,
         generation=resolved.generation,
         revision="",

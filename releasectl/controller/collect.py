@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from releasectl.controller.site import Site
+from releasectl.controller.site import Site, is_served
 from releasectl.domain.decision import EffectiveState
 from releasectl.domain.metric import Metric
 from releasectl.domain.observation import Block, Counts, ReadState
@@ -105,7 +105,7 @@ class Collector:
         kept = {}
         for release, state in on_trial.items():
             seen = served.get(release)
-            if seen is None or seen.epoch != state.epoch or not state.allocation.same_as(seen.shares):
+            if seen is None or not is_served(state, seen):
                 continue
             known = self._in_force.get(release)
             kept[release] = known if known and known[0] == state.epoch else (state.epoch, now)

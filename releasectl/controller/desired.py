@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from releasectl.controller.origins import origins_of, wants_origins
 from releasectl.decide.inputs import Desired
+from releasectl.domain.paired import paired_metrics
 from releasectl.errors import ManifestError
 from releasectl.manifests.catalog import Catalog, Resolved
 from releasectl.manifests.load import FileResult, load_file, refuse_entry, should_read
@@ -77,7 +78,7 @@ class DesiredReader:
             release=resolved.release,
             policy=resolved.policy,
             environment=resolved.environment,
-            metrics=resolved.metrics,
+            metrics={**resolved.metrics, **paired_metrics(resolved.release)},
             path=resolved.path,
             generation=resolved.generation,
             revision=commit,

@@ -212,7 +212,8 @@ class EvidenceBook:
 def _metrics_of(desired: Desired) -> list[str]:
     policy = desired.policy.spec
     guarded = [guardrail.metric for guardrail in policy.guardrails]
-    return list(dict.fromkeys(guarded + [objective.metric for objective in policy.objectives]))
+    paired = [name for name, metric in desired.metrics.items() if metric.query.paired is not None]
+    return list(dict.fromkeys(guarded + [objective.metric for objective in policy.objectives] + paired))
 
 
 def _reading(release: str, metric: str, collected: Collected, blocks: Sequence[Block]) -> Reading:

@@ -26,7 +26,7 @@ from releasectl.controller.gitseen import GitFault, GitView
 from releasectl.controller.gitview import PATIENCE, GitWatcher
 from releasectl.controller.pending import Pending
 from releasectl.controller.record import Entry, WithTrailers, commits, entry_of
-from releasectl.controller.site import SiteFactory, SiteView
+from releasectl.controller.site import SiteFactory, SiteView, is_served
 from releasectl.controller.sites import Sites
 from releasectl.decide.chain import decide
 from releasectl.decide.inputs import Desired, Input
@@ -248,7 +248,7 @@ class Controller:
         site = state.environment if state and state.progress else desired.environment.name
         view = self._sites.views.get(site, SiteView())
         served = view.served.get(release)
-        here = bool(served and state and served.epoch == state.epoch and state.allocation.same_as(served.shares))
+        here = bool(served and state and is_served(state, served))
         seen = Observation(
             served=served.shares if served else None,
             served_epoch=served.epoch if served else None,

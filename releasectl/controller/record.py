@@ -148,6 +148,8 @@ def _headline(decision: Decision) -> str:
             return f"roll back {candidate}"
         case Action.ADVANCE, Reason.ADOPTED:
             return "adopt"
+        case Action.ADVANCE, _ if decision.state and decision.state.mirrors:
+            return f"copy {decision.state.mirrors[candidate] / 100:g} % of requests to {candidate}"
         case Action.ADVANCE, _:
             return f"give {candidate} {share:g} %"
         case Action.REALLOCATE, Reason.REMOVED:

@@ -158,7 +158,9 @@ def _desired(record: Mapping[str, Any], reader: DesiredReader) -> Desired | None
     for name, data in given["metrics"].items():
         if name not in metrics or metrics[name] == BUILT_IN.get(name):
             metrics[name] = _read(Metric, data)
-    generation = generation_of(desired.release, policy, desired.environment, metrics)
+    # What a shadow stage compares follows from the release, so it is no part of what identifies the rest.
+    declared = {name: metric for name, metric in metrics.items() if metric.query.paired is None}
+    generation = generation_of(desired.release, policy, desired.environment, declared)
     return replace(desired, policy=policy, metrics=metrics, generation=generation)
 
 

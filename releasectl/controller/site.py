@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from releasectl.domain.decision import EffectiveState
 from releasectl.domain.environment import Environment
 from releasectl.domain.metric import Metric
 from releasectl.ports import MetricSource, Served, TrafficRouter, WorkloadKey, WorkloadRunner, WorkloadStatus
@@ -37,6 +38,12 @@ class SiteView:
     served: Mapping[str, Served] = field(default_factory=dict)
     router_fault: str = ""
     """Why the router could not be asked; empty when it answered."""
+
+
+def is_served(state: EffectiveState, served: Served) -> bool:
+    """Whether what a router serves is what was decided last, copies included."""
+    copies = {name: points for name, points in state.mirrors.items() if points}
+    return served.epoch == state.epoch and state.allocation.same_as(served.shares) and served.mirrors == copies
 
 
 SiteFactory = Callable[[Environment, Callable[[str], str | None]], Site]

@@ -29,6 +29,7 @@ from releasectl.domain.reasons import Reason
 from releasectl.domain.release import STABLE, Release, Route
 from releasectl.domain.strategy import Stage
 from releasectl.strategies import STRATEGIES, Finish, Move, Situation
+from releasectl.strategies.shadow import mirrors_of
 
 Changes = Mapping[str, Any]
 """Fields of the state that a decision sets."""
@@ -325,7 +326,7 @@ def _decision(
 ) -> Decision:
     answers = (finding.request.id,) if finding.request else ()
     if "allocation" in after:
-        after = {**after, "assignment": _assignment(given, after)}
+        after = {**after, "assignment": _assignment(given, after), "mirrors": _mirrors(given, after)}
     identity = _identity(given, action, finding, after, answers)
     after = {**after, "decision": identity, "last": _outcome(given, action, finding)}
     if given.state:
@@ -362,6 +363,18 @@ def _assignment(given: Input, after: dict[str, Any]) -> Assignment | None:
         intent = desired.release.intent if desired else ""
         before = first_assignment(release, state.decision if state else "", intent)
     return reassigned(before, after["allocation"].shares)
+
+
+def _mirrors(given: Input, after: dict[str, Any]) -> Mapping[str, int]:
+    """Copies that follow from the stage that the trial is in afterwards."""
+    progress: Progress | None = after.get("progress", given.state.progress if given.state else None)
+    if progress is None:
+        return {}
+    variants = after.get("variants", state_of(given).variants)
+    candidates = [name for name in variants if name != STABLE]
+    # The last ones of a list may be no stages of the strategy; at most one is under way.
+    under_way = desired_of(given).release.spec.strategy[progress.stage : progress.stage + 1]
+    return mirrors_of(under_way[0], candidates) if under_way else {}
 
 
 def _outcome(given: Input, action: Action, finding: Finding) -> Outcome:

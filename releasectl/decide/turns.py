@@ -16,7 +16,7 @@ from releasectl.domain.decision import Decision, EffectiveState
 from releasectl.domain.environment import Environment
 from releasectl.domain.reasons import Reason
 from releasectl.domain.release import Release
-from releasectl.domain.strategy import ABTest, Approval, Bandit, Canary
+from releasectl.domain.strategy import ABTest, Approval, Bandit, Canary, Shadow
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
@@ -46,7 +46,7 @@ def largest_share(release: Release) -> float:
                 shares.append(stage.share)
             case Bandit():
                 shares.append(100 - max(stage.control or 0, stage.floor))
-            case Approval():
+            case Approval() | Shadow():
                 pass
             case _:
                 assert_never(stage)

@@ -163,6 +163,8 @@ class EffectiveState(Model):
     allocation: Allocation
     assignment: Assignment | None = None
     """Which units the shares stand for; only where the route keeps units on their variant."""
+    mirrors: Mapping[Name, Annotated[int, Field(ge=0, le=WHOLE)]] = {}
+    """Basis points of the entry's requests that are copied to a candidate, whose answers are dropped."""
     progress: Progress | None = None
     """None while nothing is on trial."""
     folds: Mapping[str, Mapping[str, Any]] = {}

@@ -48,16 +48,28 @@ class LogQuery(Model):
     threshold: float = 1.0
 
 
+class PairedQuery(Model):
+    """From predictions posted to ``/v1/events``: requests that stable answered and a candidate got a copy of.
+
+    Made from a shadow stage. A policy cannot use it: without the copies there is nothing to compare.
+    """
+
+    component: Name
+    field: str | None = None
+    tolerance: float = 0.0
+
+
 class Queries(Model):
     """How each kind of provider is asked; at least one."""
 
     envoy: EnvoyQuery | None = None
     prometheus: PrometheusQuery | None = None
     log: LogQuery | None = None
+    paired: PairedQuery | None = None
 
     @model_validator(mode="after")
     def _some(self) -> Queries:
-        if self.envoy is None and self.prometheus is None and self.log is None:
+        if self.envoy is None and self.prometheus is None and self.log is None and self.paired is None:
             raise ValueError("give a query for at least one provider: envoy, prometheus or log")
         return self
 

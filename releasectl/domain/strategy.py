@@ -78,6 +78,30 @@ class Bandit(Model):
     """Makes the reward that of the objective less what requests cost."""
 
 
+class Agreement(Model):
+    """When two answers to one request count as the same, and how often they must be."""
+
+    at_least: Annotated[float, Field(gt=0, lt=100)] = 97
+    """Percent of the compared answers. Proven above, the stage ends; proven below, the candidate is taken back."""
+    field: str | None = None
+    """Field of the output that is compared, such as its label; without it all of the output is."""
+    tolerance: Annotated[float, Field(ge=0)] = 0.0
+    """Numbers that differ by no more than this are the same."""
+
+
+class Shadow(Model):
+    """Copies users' requests to the candidates, drops their answers and compares them with stable's."""
+
+    type: Literal["shadow"]
+    mirror: SharePercent = 100
+    """Percent of the entry's requests that are copied to each candidate."""
+    duration: Duration = parse_duration("10m")
+    """The least time, counted from when copies are seen to be made."""
+    component: Name | None = None
+    """The component whose outputs are compared; the entry unless it is named."""
+    agreement: Agreement = Agreement()
+
+
 class Approval(Model):
     """Waits for people. Shares stay as they are and guardrails go on guarding."""
 
@@ -92,5 +116,5 @@ class Approval(Model):
     """An approval counts for this long."""
 
 
-Stage = Annotated[Canary | ABTest | Bandit | Approval, Field(discriminator="type")]
+Stage = Annotated[Shadow | Canary | ABTest | Bandit | Approval, Field(discriminator="type")]
 """One stage. A new kind of stage joins the union here and has a module in ``strategies``."""

@@ -6,13 +6,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from releasectl.domain.base import digest_of
 from releasectl.domain.evidence import Evidence
 from releasectl.domain.metric import Metric
-from releasectl.domain.observation import Observation
+from releasectl.domain.observation import Observation, Reading
+from releasectl.domain.paired import paired_name
 from releasectl.domain.policy import Guardrail, Objective, PolicySpec, Watch
 from releasectl.domain.release import STABLE
 from releasectl.domain.reward import ArmReward
-from releasectl.domain.strategy import Bandit, Stage
+from releasectl.domain.strategy import Bandit, Shadow, Stage
+from releasectl.evaluate.agreement import fold_pairs, judge_pairs
 from releasectl.evaluate.comparison import Comparison
 from releasectl.evaluate.guardrails import guardrail_comparison, judge_guardrail
 from releasectl.evaluate.objectives import judge_objective, objective_comparison
@@ -51,6 +54,9 @@ def evaluate(
     rewards are counted besides.
     """
     folds = folds if observed.folds is None else observed.folds
+    if isinstance(stage, Shadow):
+        raw = observed.readings.get(paired_name(stage, metrics))
+        return _shadow(stage, policy, candidates, folds, raw)
     rows: list[Evidence] = []
     after: dict[str, Mapping[str, Any]] = {}
     for key, rule, comparison in _comparisons(policy, metrics, candidates):
@@ -68,6 +74,23 @@ def evaluate(
     wrong = (found for state in ratios.values() if (found := mismatch(state, candidates, level)))
     rewards, earned = _rewards(folds, observed, metrics, candidates, stage)
     return Evaluation(evidence=tuple(rows), folds=after | ratios | earned, rewards=rewards, mismatch=next(wrong, None))
+
+
+def _shadow(
+    stage: Shadow,
+    policy: PolicySpec,
+    candidates: tuple[str, ...],
+    folds: Folds,
+    raw: Reading | None,
+) -> Evaluation:
+    """A stage in which no user sees a candidate: its answers are judged, and guardrails have nothing to count."""
+    rules = digest_of(stage.agreement.to_data()).removeprefix("sha256:")[:8]
+    rows, after = [], dict(folds)
+    for candidate in candidates:
+        key = f"agreement/{candidate}/{rules}"
+        after[key] = fold_pairs(folds.get(key), raw.blocks if raw else (), candidate, stage.agreement, policy)
+        rows.append(judge_pairs(after[key], candidate, stage.agreement, policy, raw))
+    return Evaluation(evidence=tuple(rows), folds=after)
 
 
 def _rewards(

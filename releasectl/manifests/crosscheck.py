@@ -16,7 +16,7 @@ from releasectl.domain.environment import Environment
 from releasectl.domain.metric import HISTOGRAM_BUCKETS_MS, Metric, MetricSet
 from releasectl.domain.policy import PromotionPolicy
 from releasectl.domain.release import STABLE, Component, Release
-from releasectl.domain.strategy import ABTest, Bandit, Canary
+from releasectl.domain.strategy import ABTest, Bandit, Canary, Shadow
 from releasectl.errors import Problem
 from releasectl.manifests import contracts
 from releasectl.manifests.load import Document
@@ -156,6 +156,29 @@ def first_stage_cannot_begin(given: Given) -> Iterator[Problem]:
     if given.release.spec.strategy[0].type == "approval":
         message = "approval judges what a stage before it has shown, so it cannot come first"
         yield given.at(("spec", "strategy", 0), message, "put a canary before it", "stage-order")
+
+
+def shadow_comes_last(given: Given) -> Iterator[Problem]:
+    """A shadow shows how a candidate answers, not how it serves: no guardrail has counted a request of it."""
+    last = len(given.release.spec.strategy) - 1
+    if given.release.spec.strategy[last].type == "shadow":
+        message = "after a shadow no user has been served by the candidate, so nothing is proven about serving"
+        yield given.at(("spec", "strategy", last), message, "let a canary follow it", "stage-order")
+
+
+def shadow_cannot_be_read(given: Given) -> Iterator[Problem]:
+    """Answers are compared in the event log, of a component that the release has."""
+    providers = given.environment.spec.providers if given.environment else ()
+    for index, stage in enumerate(given.release.spec.strategy):
+        if stage.type != "shadow":
+            continue
+        path: Path = ("spec", "strategy", index)
+        if given.environment and not any(provider.type == "log" for provider in providers):
+            message = f"the environment {given.environment.name!r} has no log to compare answers in"
+            yield given.at(path, message, "add {type: log} to its providers", "unreadable-metric")
+        if stage.component and stage.component not in given.components:
+            hint = suggestion(stage.component, given.components)
+            yield given.at((*path, "component"), f"no component {stage.component!r}", hint, "unknown-name")
 
 
 def approval_cannot_be_reached(given: Given) -> Iterator[Problem]:
@@ -311,6 +334,8 @@ RULES: tuple[Callable[[Given], Iterator[Problem]], ...] = (
     entry_is_unclear,
     contract_is_broken,
     first_stage_cannot_begin,
+    shadow_comes_last,
+    shadow_cannot_be_read,
     approval_cannot_be_reached,
     last_step_leaves_stable_nothing,
     steps_outlast_the_policy,
@@ -414,12 +439,12 @@ def _pointed(root: Node, path: Path) -> Node:
     return node if isinstance(node, Scalar) else anchor
 
 
-def _steps_of(stage: Canary | ABTest | Bandit) -> tuple[int, timedelta]:
+def _steps_of(stage: Shadow | Canary | ABTest | Bandit) -> tuple[int, timedelta]:
     """The number of steps that a stage takes at least, and the least time of each."""
     match stage:
         case Canary():
             return len(stage.steps), stage.interval
-        case ABTest():
+        case ABTest() | Shadow():
             return 1, stage.duration
         case Bandit():
             return 1, stage.every

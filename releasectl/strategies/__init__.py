@@ -7,9 +7,11 @@ from releasectl.strategies.approval import approval
 from releasectl.strategies.bandit import bandit
 from releasectl.strategies.base import Finish, Move, Proposal, Refuse, Situation, Strategy, Wait
 from releasectl.strategies.canary import canary
+from releasectl.strategies.shadow import shadow
 from releasectl.strategies.watch import watch
 
 STRATEGIES: dict[str, Strategy] = {
+    "shadow": shadow,
     "canary": canary,
     "ab": abtest,
     "bandit": bandit,

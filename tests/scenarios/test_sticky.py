@@ -13,6 +13,7 @@ import pytest
 import releasectl
 from releasectl.domain.decision import EffectiveState
 from releasectl.plan import route_table
+from tests.scenarios.test_replay import run_replay
 from tests.scenarios.world import RELEASE, World
 
 STICKY = RELEASE.replace("  policy:", "  route: {sticky: {header: x-user}}\n  policy:").replace("NAME", "shop")
@@ -110,3 +111,10 @@ async def test_units_of_a_variant_without_an_address_are_stables_meanwhile(stick
     assert table.assignment is not None
     assert {one.variant for one in table.assignment.segments} == {"stable"}
     assert table.shares.share("stable") == 10_000
+
+
+async def test_its_decisions_replay(sticky: World) -> None:
+    sticky.add_candidate("2")
+    await sticky.run_for(60)
+    assert sticky.reasons()[-1] == "PROMOTE EvidenceSufficient"
+    assert run_replay(sticky).return_value == 0

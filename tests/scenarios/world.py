@@ -31,7 +31,7 @@ from releasectl.domain.decision import EffectiveState, PersonAction, PersonReque
 from releasectl.domain.metric import Metric
 from releasectl.domain.observation import Counts, ReadState
 from releasectl.domain.status import ReleaseStatus, StatusReport
-from releasectl.ports import Commit, Heads, Increment, RouteTable, SourceReading
+from releasectl.ports import Commit, Heads, Increment, MetricSource, RouteTable, SourceReading
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -227,6 +227,7 @@ class World:
         self.router = MemoryRouter()
         self.workloads = MemoryWorkloads()
         self.users = Users(self.router, self.clock)
+        self.sources: list[MetricSource] = [self.users]
         self.person = self._repo("person")
         self.users.learn = lambda: self._learn(self.states())  # type: ignore[method-assign]
         self.wrap: Callable[[str, Any], Any] = lambda kind, port: port
@@ -243,7 +244,7 @@ class World:
             repo=self.wrap("repo", self._repo(f"mirror-{memory}")),
             store=self.wrap("store", self.store),
             sites=lambda environment, _entries: Site(
-                environment, self.wrap("router", self.router), self.wrap("workloads", self.workloads), [self.users]
+                environment, self.wrap("router", self.router), self.wrap("workloads", self.workloads), self.sources
             ),
             clock=self.clock,
             with_trailers=append_trailers,

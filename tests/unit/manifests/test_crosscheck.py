@@ -38,6 +38,14 @@ CASES = [
         "spec.components[0].after",
         "cycle",
     ),
+    (RELEASE, "interval: 1m}", "interval: 1m}\n    - {type: shadow}", "spec.strategy[1]", "stage-order"),
+    (
+        RELEASE,
+        "    - {type: canary",
+        "    - {type: shadow, component: sentimant}\n    - {type: canary",
+        "spec.strategy[0].component",
+        "unknown-name",
+    ),
     (RELEASE, "entry: sentiment", "entry: sentimant", "spec.entry", "unknown-name"),
     (RELEASE, "    - {type: canary", "    - {type: approval}\n    - {type: canary", "spec.strategy[0]", "stage-order"),
     (
@@ -94,6 +102,15 @@ def test_what_is_unwise_is_a_warning_and_stops_nothing(file: str, old: str, new:
     assert found(file, old, new) == [(path, code, "warning")]
     catalog = Catalog.build({**REPOSITORY, file: REPOSITORY[file].replace(old.encode(), new.encode())})
     assert [warning.code for warning in catalog.resolve("press").warnings] == [code]
+
+
+def test_a_shadow_needs_a_log_to_compare_answers_in() -> None:
+    shadowed = RELEASE, "    - {type: canary", "    - {type: shadow}\n    - {type: canary"
+    assert found(*shadowed) == []
+    files = {**REPOSITORY, ENVIRONMENT: REPOSITORY[ENVIRONMENT].replace(b"    - {type: log}\n", b"")}
+    files[RELEASE] = files[RELEASE].replace(shadowed[1].encode(), shadowed[2].encode())
+    problems = {(problem.path, problem.code) for problem in Catalog.build(files).problems()}
+    assert ("spec.strategy[0]", "unreadable-metric") in problems
 
 
 def test_a_name_that_is_nearly_a_team_is_pointed_out() -> None:

@@ -54,7 +54,7 @@ WORDINGS = [
         "type: canary",
         "type: cannary",
         "spec.strategy[0].type",
-        "must be 'canary', 'ab', 'bandit', 'approval', but is the text 'cannary'",
+        "must be 'shadow', 'canary', 'ab', 'bandit', 'approval', but is the text 'cannary'",
     ),
     ("type: canary", "type: canary, steps: [5, 1]", "spec.strategy[0].steps", "steps must grow"),
     (

@@ -1,0 +1,124 @@
+"""Answers of stable and of a mirrored candidate to the same request, compared as soon as both are in the event log.
+
+A pair is there when the later of its two predictions is: whoever remembers the highest id it has read knows which
+pairs it has counted, in whatever order they arrive.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from releasectl.adapters.metrics.event_log import EventLog
+from releasectl.domain.metric import Metric, PairedQuery
+from releasectl.domain.observation import Counts, ReadState
+from releasectl.domain.release import STABLE
+from releasectl.errors import Unavailable
+from releasectl.ports import Increment, SourceReading
+
+_FAILED = 500
+
+_PAIRS = """
+SELECT m.release, m.variant, m.allocation_id, m.tag, s.output, s.status, m.output, m.status
+FROM prediction n
+JOIN prediction o ON o.request_id = n.request_id AND o.release = n.release AND o.component = n.component
+    AND o.id < n.id AND o.mirrored <> n.mirrored
+JOIN prediction m ON m.id = CASE n.mirrored WHEN 1 THEN n.id ELSE o.id END
+JOIN prediction s ON s.id = CASE n.mirrored WHEN 1 THEN o.id ELSE n.id END
+WHERE n.id > :old AND n.id <= :new AND n.component = :component AND s.variant = :stable
+ORDER BY n.id, o.id
+"""
+
+
+class PairedSource:
+    """Counts pairs and, as events, those that agree.
+
+    Equal JSON agrees, numbers within the tolerance. A candidate that answers with an error disagrees; where stable
+    gave no answer there is nothing to compare with, and the pair does not count.
+    """
+
+    kind = "paired"
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+
+    async def read(
+        self, metrics: Sequence[Metric], cursors: Mapping[str, Any], now: datetime
+    ) -> Mapping[str, SourceReading]:
+        """See the port. A log that cannot be read is a provider error of every metric."""
+        asked = {metric.name: metric.query.paired for metric in metrics if metric.query.paired is not None}
+        return await asyncio.to_thread(self._read, asked, cursors) if asked else {}
+
+    def _read(self, asked: Mapping[str, PairedQuery], cursors: Mapping[str, Any]) -> dict[str, SourceReading]:
+        try:
+            with self._log.reading() as db:
+                here = int(db.execute("SELECT COALESCE(MAX(id), 0) FROM prediction").fetchone()[0])
+                return {name: _reading(db, query, cursors.get(name), here) for name, query in asked.items()}
+        except Unavailable as error:
+            return {
+                name: SourceReading(ReadState.PROVIDER_ERROR, error.message, cursor=cursors.get(name)) for name in asked
+            }
+
+
+class _Key(NamedTuple):
+    release: str
+    variant: str
+    epoch: int | None
+    tag: str | None
+
+
+def _reading(db: sqlite3.Connection, query: PairedQuery, cursor: Any, here: int) -> SourceReading:
+    known = isinstance(cursor, int)
+    old = cursor if known else here
+    # Pruning may leave fewer rows than were read; the cursor only moves on.
+    new = max(old, here)
+    increments = tuple(_increments(db, query, old, new)) if known else ()
+    mirrored = "SELECT 1 FROM prediction WHERE mirrored = 1 AND component = ? LIMIT 1"
+    seen = db.execute(mirrored, (query.component,)).fetchone()
+    return SourceReading(
+        state=ReadState.OK if seen else ReadState.NO_DATA,
+        detail="" if seen else f"no mirrored answer of {query.component} is in the event log yet",
+        increments=increments,
+        cursor=new,
+    )
+
+
+def _increments(db: sqlite3.Connection, query: PairedQuery, old: int, new: int) -> Iterator[Increment]:
+    trials: Counter[_Key] = Counter()
+    events: Counter[_Key] = Counter()
+    parameters = {"old": old, "new": new, "component": query.component, "stable": STABLE}
+    for *key, stable, stable_status, tried, tried_status in db.execute(_PAIRS, parameters):
+        if stable is None or (stable_status or 0) >= _FAILED:
+            continue
+        trials[_Key(*key)] += 1
+        failed = tried is None or (tried_status or 0) >= _FAILED
+        events[_Key(*key)] += not failed and agrees(json.loads(stable), json.loads(tried), query)
+    for found, count in sorted(trials.items(), key=repr):
+        counts = Counts(trials=count, events=events[found])
+        yield Increment(found.release, found.variant, counts, tag=found.tag, epoch=found.epoch)
+
+
+def agrees(one: Any, other: Any, query: PairedQuery) -> bool:
+    """Whether two outputs are the same as far as the query looks."""
+    if query.field is not None:
+        one, other = (value.get(query.field) if isinstance(value, dict) else value for value in (one, other))
+    return _same(one, other, query.tolerance)
+
+
+def _same(one: Any, other: Any, tolerance: float) -> bool:
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(one[key], other[key], tolerance) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(_same(a, b, tolerance) for a, b in zip(one, other, strict=True))
+    if _is_number(one) and _is_number(other):
+        return bool(abs(one - other) <= tolerance)
+    return bool(type(one) is type(other) and one == other)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,149 @@
+"""A shadow stage: candidates answer copies, and evidence ends it either way."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from releasectl.adapters.metrics.event_log import EventLog
+from releasectl.adapters.metrics.paired import PairedSource
+from releasectl.domain.metric import Metric
+from releasectl.ports import Prediction, SourceReading
+from tests.scenarios.test_replay import run_replay
+from tests.scenarios.world import RELEASE, World
+
+STRATEGY = (
+    "strategy: [{type: shadow, duration: 10s, agreement: {atLeast: 90}}, {type: canary, steps: [50], interval: 30s}]"
+)
+SHADOWED = RELEASE.replace("strategy: [{type: canary, steps: [10, 50], interval: 10s}]", STRATEGY)
+
+
+class Copies:
+    """Answers to copies of 50 requests a look, as the router makes them; each version agrees as often as it is told."""
+
+    kind = "paired"
+
+    def __init__(self, world: World, log: EventLog) -> None:
+        self._world, self._log = world, log
+        self._source = PairedSource(log)
+        self._rng = np.random.default_rng(3)
+        self._numbers = itertools.count()
+        self.agreeing = {"2": 0.99, "3": 0.99}
+
+    async def read(
+        self, metrics: Sequence[Metric], cursors: Mapping[str, Any], now: datetime
+    ) -> Mapping[str, SourceReading]:
+        for table in self._world.router.tables.values():
+            for variant, points in table.mirrors.items():
+                version = self._world.users.versions[table.release, table.tags[variant]]
+                for _ in range(points * 50 // 10_000):
+                    same = bool(self._rng.random() < self.agreeing[version])
+                    self._answer(table.release, table.epoch, now, variant, table.tags[variant], same)
+        return await self._source.read(metrics, cursors, now)
+
+    def _answer(self, release: str, epoch: int, now: datetime, variant: str, tag: str, same: bool) -> None:
+        request = str(next(self._numbers))
+        fields: dict[str, Any] = {"component": "app", "allocation_id": epoch}
+        self._log.append(
+            [
+                Prediction(request, release, "stable", now, output="yes", **fields),
+                Prediction(
+                    request, release, variant, now, output="yes" if same else "no", mirrored=True, tag=tag, **fields
+                ),
+            ],
+            [],
+        )
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    world = World(tmp_path)
+    log = EventLog(tmp_path / "events.sqlite")
+    world.sources.append(Copies(world, log))
+    world.write("releases/shop.yaml", SHADOWED.replace("NAME", "shop"))
+    await world.run_for(2)
+    yield world
+    world.close()
+    log.close()
+
+
+def copies(world: World) -> Copies:
+    (found,) = (source for source in world.sources if isinstance(source, Copies))
+    return found
+
+
+async def test_a_candidate_that_agrees_gets_users_after_proof_and_none_before(world: World) -> None:
+    world.add_candidate("2")
+    await world.run_for(6)
+    assert dict(world.router.tables["shop"].mirrors) == {"next": 10_000}
+    assert world.share("next") == 0
+    await world.run_for(20)
+    assert world.reasons()[-2:] == ["ADVANCE CandidateStarted", "ADVANCE StagePassed"]
+    assert world.share("next") == 5_000
+    assert dict(world.router.tables["shop"].mirrors) == {}
+    last = world.state().last
+    assert last is not None
+    assert "answers agree with stable's" in last.message
+
+
+async def test_one_that_disagrees_is_taken_back_at_once_and_no_user_saw_it(world: World) -> None:
+    copies(world).agreeing["2"] = 0.7
+    world.add_candidate("2")
+    await world.run_for(10)
+    assert world.reasons()[-1] == "ROLLBACK GuardrailBreached"
+    assert world.users.served.get(("shop", "2"), 0) == 0
+    assert dict(world.router.tables["shop"].mirrors) == {}
+    last = world.state().last
+    assert last is not None
+    assert "less than 90 % is proven" in last.message
+
+
+async def test_at_the_limit_it_waits_for_proof_and_not_for_time(world: World) -> None:
+    copies(world).agreeing["2"] = 0.9
+    world.add_candidate("2")
+    reports = await world.run_for(60)
+    assert reports[-1].considered["shop"].decision.reason == "AwaitingEvidence"
+    assert world.share("next") == 0
+
+
+async def test_of_two_at_once_the_one_that_disagrees_goes_and_the_other_goes_on(world: World) -> None:
+    copies(world).agreeing["3"] = 0.5
+    text = world.read("releases/shop.yaml")
+    both = '  candidates:\n    - {name: next, versions: {app: "2"}}\n    - {name: late, versions: {app: "3"}}\n'
+    world.write("releases/shop.yaml", text.replace("  strategy:", both + "  strategy:"))
+    await world.run_for(30)
+    assert world.reasons()[-3:] == ["ADVANCE CandidateStarted", "ROLLBACK GuardrailBreached", "ADVANCE StagePassed"]
+    assert world.share("next") == 5_000
+    assert set(world.state().variants) == {"stable", "next"}
+
+
+async def test_a_router_that_makes_no_copies_is_waited_for(world: World) -> None:
+    world.router.deaf = True
+    world.add_candidate("2")
+    reports = await world.run_for(5)
+    assert reports[-1].considered["shop"].decision.reason == "WaitingForRoute"
+
+
+async def test_its_decisions_replay(world: World) -> None:
+    copies(world).agreeing["3"] = 0.5
+    world.add_candidate("2")
+    await world.run_for(80)
+    world.add_candidate("3", name="late")
+    await world.run_for(30)
+    assert world.reasons()[-1] == "ROLLBACK GuardrailBreached"
+    assert run_replay(world).return_value == 0
+
+
+async def test_the_evidence_survives_a_restart(world: World) -> None:
+    world.add_candidate("2")
+    await world.run_for(8)
+    before = (await world.run_pass()).considered["shop"].decision.evidence[0].tried.trials
+    world.restart()
+    after = (await world.run_for(1))[0].considered["shop"].decision.evidence[0].tried.trials
+    assert after >= before > 0
