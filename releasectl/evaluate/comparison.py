@@ -289,4 +289,5 @@ def _larger(one: NDArray[float64], other: NDArray[float64]) -> NDArray[float64]:
 
 def finite(value: float) -> float | None:
     """As evidence shows it: nine decimals, None where it is infinite or not a number."""
-    return round(value, 9) if math.isfinite(value) else None
+    # Adding 0 makes a negative zero a plain one.
+    return round(value, 9) + 0.0 if math.isfinite(value) else None

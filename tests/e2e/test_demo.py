@@ -39,6 +39,11 @@ def test_the_demo_ends_as_the_story_has_it_and_leaves_nothing_running(tmp_path: 
     assert "PROMOTE EvidenceSufficient" in done.stdout
     assert (tmp_path / "desk/press-desk.git").is_dir()
     assert of_this(tmp_path) == []
+    # Whoever has the repository can make every decision of it again.
+    place = ["-R", str(tmp_path / "desk/press-desk.git"), "--state", str(tmp_path / "reader")]
+    again = subprocess.run([*DEMO[:3], "replay", *place], capture_output=True, text=True, timeout=60, check=False)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert again.stdout.splitlines()[-1].endswith("decisions: all equal")
 
 
 def test_an_interrupted_demo_leaves_nothing(tmp_path: Path) -> None:
