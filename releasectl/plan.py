@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from releasectl.decide.inputs import Desired
+from releasectl.decide.quarantine import holding
 from releasectl.domain.assignment import Assignment
 from releasectl.domain.base import WHOLE
-from releasectl.domain.decision import Allocation, EffectiveState
+from releasectl.domain.decision import Allocation, EffectiveState, Quarantine
 from releasectl.domain.observation import Health, VariantHealth
 from releasectl.domain.release import STABLE, Variant, Version
 from releasectl.ports import (
@@ -38,7 +39,7 @@ def key_of(release: str, component: str, version: Version) -> WorkloadKey:
 
 
 def variants_in_question(
-    desired: Desired | None, state: EffectiveState | None, held: Collection[str] = ()
+    desired: Desired | None, state: EffectiveState | None, held: Mapping[str, Quarantine] = {}
 ) -> dict[str, Variant]:
     """Variants whose readiness the next decision asks about.
 
@@ -51,11 +52,9 @@ def variants_in_question(
         return {}
     release = desired.release
     found = {STABLE: release.variant(STABLE)}
-    stable = found[STABLE].versions
     for candidate in release.spec.candidates:
         variant = release.variant(candidate.name)
-        overridden = (v for component, v in variant.versions.items() if v.identity != stable[component].identity)
-        if not any(version.identity in held for version in overridden):
+        if holding(variant, found[STABLE], held.values(), desired.policy.spec.quarantine) is None:
             found[candidate.name] = variant
     return found
 

@@ -49,7 +49,7 @@ def decide_from_files(
         generation=resolved.generation,
         revision="",
     )
-    held = {item.identity: item for item in state.quarantine} if state else {}
+    held = {item.key: item for item in state.quarantine} if state else {}
     return decide(
         Input(
             desired=desired,

@@ -395,7 +395,7 @@ def log_decision(decision: Decision) -> None:
 
 
 def _held(states: Mapping[str, EffectiveState]) -> dict[str, Quarantine]:
-    return {held.identity: held for state in states.values() for held in state.quarantine}
+    return {held.key: held for state in states.values() for held in state.quarantine}
 
 
 def _without_blocks(collected: Collected) -> Collected:

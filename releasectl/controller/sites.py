@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,7 +11,7 @@ import structlog
 from releasectl.controller.collect import Collected, Collector
 from releasectl.controller.site import Site, SiteFactory, SiteView
 from releasectl.decide.inputs import Desired
-from releasectl.domain.decision import EffectiveState
+from releasectl.domain.decision import EffectiveState, Quarantine
 from releasectl.domain.environment import Environment
 from releasectl.domain.metric import Metric
 from releasectl.errors import Denied, Unavailable
@@ -75,7 +75,7 @@ class Sites:
         return await self._collectors[name].collect(metrics, on_trial, served, now)
 
     async def run_workloads(
-        self, desired: Mapping[str, Desired], states: Mapping[str, EffectiveState], held: Collection[str]
+        self, desired: Mapping[str, Desired], states: Mapping[str, EffectiveState], held: Mapping[str, Quarantine]
     ) -> None:
         """Start what must run for what serves or is about to; stop what nothing needs any more."""
         for name, site in self._sites.items():
@@ -97,12 +97,17 @@ class Sites:
         return answered
 
     def _needed(
-        self, site: Site, release: str, desired: Desired | None, state: EffectiveState | None, held: Collection[str]
+        self,
+        site: Site,
+        release: str,
+        desired: Desired | None,
+        state: EffectiveState | None,
+        held: Mapping[str, Quarantine],
     ) -> Sequence[Workload]:
         """What must run for a release; worked out anew only when what it follows from has changed."""
         key = (site.environment.name, release)
         known = self._needs.get(key)
-        if known is None or known.desired is not desired or known.state is not state or known.held != held:
+        if known is None or known.desired is not desired or known.state is not state or known.held != held.keys():
             found = _workloads_of(site, release, desired, state, held)
             self._needs[key] = known = _Needs(desired, state, frozenset(held), tuple(found))
         return known.workloads
@@ -140,7 +145,7 @@ class Sites:
 
 
 def _workloads_of(
-    site: Site, release: str, desired: Desired | None, state: EffectiveState | None, held: Collection[str]
+    site: Site, release: str, desired: Desired | None, state: EffectiveState | None, held: Mapping[str, Quarantine]
 ) -> list[Workload]:
     name = site.environment.name
     variants = []

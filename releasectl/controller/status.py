@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from releasectl.controller.gitseen import GitView
 from releasectl.controller.site import SiteView
 from releasectl.decide.inputs import Desired
+from releasectl.decide.quarantine import stale
 from releasectl.domain.decision import EffectiveState
 from releasectl.domain.reasons import Reason
 from releasectl.domain.status import Condition, ReleaseStatus, StageStatus, StatusReport, VariantStatus
@@ -136,6 +137,7 @@ def release_status(name: str, state: EffectiveState | None, desired: Desired | N
         last=state.last,
         suspension=state.suspension,
         quarantine=state.quarantine,
+        stale=stale(state.quarantine, state.stable),
     )
 
 

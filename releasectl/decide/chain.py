@@ -14,6 +14,7 @@ from releasectl.decide import checks, outcomes, people
 from releasectl.decide.checks import desired_of, first_request, progress_of, stage_of, state_of
 from releasectl.decide.freezes import frozen
 from releasectl.decide.inputs import Finding, Input
+from releasectl.decide.quarantine import holding, stale
 from releasectl.domain.decision import Decision, PersonAction
 from releasectl.domain.observation import Health
 from releasectl.domain.reasons import Reason
@@ -154,17 +155,21 @@ def _start(given: Input) -> Decision:
 
 
 def _quarantined(given: Input, candidate: str) -> Finding | None:
-    release, state = desired_of(given).release, state_of(given)
-    for component, version in release.variant(candidate).versions.items():
-        held = given.quarantine.get(version.identity)
-        if held and version.identity != state.stable.versions[component].identity:
-            return Finding(
-                Reason.QUARANTINED,
-                f"{component} {version.name} has the artifact that was rolled back as {held.version} "
-                f"({held.reason}, decision {held.decision}); `releasectl lift {held.release}` allows it again",
-                candidate=candidate,
-            )
-    return None
+    desired, state = desired_of(given), state_of(given)
+    variant = desired.release.variant(candidate)
+    held = holding(variant, state.stable, given.quarantine.values(), desired.policy.spec.quarantine)
+    if held is None:
+        return None
+    component, version = next(
+        (name, version) for name, version in variant.versions.items() if version.identity == held.identity
+    )
+    aged = "".join(f"; {sentence}" for sentence in stale((held,), variant))
+    return Finding(
+        Reason.QUARANTINED,
+        f"{component} {version.name} has the artifact that was rolled back as {held.version} "
+        f"({held.reason}, decision {held.decision}); `releasectl lift {held.release}` allows it again{aged}",
+        candidate=candidate,
+    )
 
 
 def _not_ready(given: Input, variant: str) -> Finding | None:

@@ -12,6 +12,7 @@ from typing import Any
 from releasectl.decide.assignments import first_assignment, reassigned
 from releasectl.decide.checks import desired_of, progress_of, state_of
 from releasectl.decide.inputs import Finding, Input
+from releasectl.decide.quarantine import added, holds
 from releasectl.domain.assignment import Assignment
 from releasectl.domain.base import WHOLE, digest_of
 from releasectl.domain.decision import (
@@ -22,7 +23,6 @@ from releasectl.domain.decision import (
     EffectiveState,
     Outcome,
     Progress,
-    Quarantine,
 )
 from releasectl.domain.policy import Watch
 from releasectl.domain.reasons import Reason
@@ -200,9 +200,16 @@ def rollback(given: Input, finding: Finding) -> Decision:
     )
     if withdrawn or decision.state is None:
         return decision
-    held = _quarantine(given, names, finding.reason, decision.id)
-    kept = tuple(item for item in state.quarantine if item.identity not in {new.identity for new in held})
-    return decision.model_copy(update={"state": decision.state.model_copy(update={"quarantine": kept + held})})
+    held = holds(
+        release.name,
+        [state.variants.get(name) or release.variant(name) for name in names],
+        state.stable,
+        reason=finding.reason,
+        decision=decision.id,
+        at=given.now,
+    )
+    quarantine = added(state.quarantine, held)
+    return decision.model_copy(update={"state": decision.state.model_copy(update={"quarantine": quarantine})})
 
 
 def removed(given: Input) -> Decision:
@@ -415,26 +422,6 @@ def _condition(reason: Reason) -> Any:
     if reason in _FOR_PEOPLE:
         return "Stalled"
     return "Reconciling" if reason in _WAITING else "Ready"
-
-
-def _quarantine(given: Input, names: tuple[str, ...], reason: Reason, decision: str) -> tuple[Quarantine, ...]:
-    state, release = state_of(given), desired_of(given).release
-    held: dict[str, Quarantine] = {}
-    for name in names:
-        variant = state.variants.get(name) or release.variant(name)
-        for component, version in variant.versions.items():
-            before = state.stable.versions.get(component)
-            if before is None or before.identity != version.identity:
-                held[version.identity] = Quarantine(
-                    release=release.name,
-                    identity=version.identity,
-                    component=component,
-                    version=version.name,
-                    reason=reason,
-                    decision=decision,
-                    at=given.now,
-                )
-    return tuple(held.values())
 
 
 def _versions(release: Release, variant: str) -> str:

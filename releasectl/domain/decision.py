@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from releasectl.domain.assignment import Assignment
-from releasectl.domain.base import WHOLE, Model, Name, Time
+from releasectl.domain.base import WHOLE, Model, Name, Time, VersionName, digest_of
 from releasectl.domain.evidence import Evidence
 from releasectl.domain.reasons import Reason
 from releasectl.domain.release import STABLE, Route, Variant
@@ -62,6 +62,13 @@ class Action(StrEnum):
         return self is Action.ROLLBACK
 
 
+class Measured(Model):
+    """One component of the graph that a verdict is about."""
+
+    version: VersionName
+    identity: str
+
+
 class Quarantine(Model):
     """An artifact that was rolled back: refused under any name until a person lifts it."""
 
@@ -72,6 +79,14 @@ class Quarantine(Model):
     reason: Reason
     decision: str
     at: Time
+    combination: Mapping[Name, Measured] = {}
+    """The whole variant that was measured, by component; empty where the verdict is about the artifact alone."""
+
+    @property
+    def key(self) -> str:
+        """What tells holds apart: the artifact, and the graph that it was measured in."""
+        graph = sorted(measured.identity for measured in self.combination.values())
+        return f"{self.identity}/{digest_of(graph)[7:15]}" if graph else self.identity
 
 
 class Progress(Model):

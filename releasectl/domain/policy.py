@@ -89,6 +89,9 @@ class PolicySpec(Model):
     when_inconclusive: Literal["rollback", "hold"] = "rollback"
     """What happens at ``maxDuration`` when the evidence proves neither harm nor its absence."""
     outage: Outage = Outage()
+    quarantine: Literal["artifact", "combination"] = "artifact"
+    """What a rollback forbids until a person lifts it: the artifact, whatever it is tried with, or only the
+    combination of versions it was measured in, so that it may be tried again once its neighbours have changed."""
     freeze: tuple[Freeze, ...] = ()
     """Times in which no release with this policy goes forward."""
     watch: Watch | None = None

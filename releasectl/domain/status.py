@@ -70,6 +70,8 @@ class ReleaseStatus(Model):
     """The last recorded decision."""
     suspension: Suspension | None = None
     quarantine: tuple[Quarantine, ...] = ()
+    stale: tuple[str, ...] = ()
+    """Holds that were measured with other neighbours than those that serve now, in sentences."""
     unrecorded: bool = False
     """A rollback has acted and waits for the repository to record it."""
 
