@@ -238,19 +238,24 @@ class World:
 
     def restart(self, memory: str = "a") -> None:
         """A new controller on the same world; ``memory`` names its local state, another name has none."""
-        self.store = SqliteStore(self.folder / f"{memory}.sqlite")
-        self._open.append(self.store)
-        self.controller = Controller(
+        self.store, self.controller = self.another(memory, self.sources)
+        self.board = StatusBoard("origin")
+
+    def another(self, memory: str, sources: Sequence[MetricSource]) -> tuple[SqliteStore, Controller]:
+        """A controller with local state and metric sources of its own."""
+        store = SqliteStore(self.folder / f"{memory}.sqlite")
+        self._open.append(store)
+        controller = Controller(
             repo=self.wrap("repo", self._repo(f"mirror-{memory}")),
-            store=self.wrap("store", self.store),
+            store=self.wrap("store", store),
             sites=lambda environment, _entries: Site(
-                environment, self.wrap("router", self.router), self.wrap("workloads", self.workloads), self.sources
+                environment, self.wrap("router", self.router), self.wrap("workloads", self.workloads), sources
             ),
             clock=self.clock,
             with_trailers=append_trailers,
             git_patience=timedelta(minutes=5),
         )
-        self.board = StatusBoard("origin")
+        return store, controller
 
     async def run_pass(self) -> Report:
         """One pass at the present time."""
