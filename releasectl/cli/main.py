@@ -32,6 +32,7 @@ COMMANDS = {
     "history": ("releasectl.cli.commands.history:history", "List the decisions of the ledger."),
     "explain": ("releasectl.cli.commands.explain:explain", "Tell why a decision was taken, with its numbers."),
     "replay": ("releasectl.cli.commands.replay:replay", "Make recorded decisions again and compare them."),
+    "metrics": ("releasectl.cli.commands.metrics:metrics", "Tell what other shares would have earned."),
     # people's commits
     "pause": ("releasectl.cli.commands.people:pause", "Ask the controller to advance nothing for a release."),
     "resume": ("releasectl.cli.commands.people:resume", "End a pause."),
@@ -44,7 +45,7 @@ COMMANDS = {
 GROUPS = {
     "Before the merge": ("demo", "validate", "schema", "decide", "test", "simulate"),
     "The controller": ("run", "down"),
-    "What is going on, and why": ("status", "history", "explain", "replay"),
+    "What is going on, and why": ("status", "history", "explain", "replay", "metrics"),
     "People's commits": ("approve", "reject", "pause", "resume", "promote", "rollback", "lift"),
 }
 

@@ -118,8 +118,8 @@ _NAMES = {
     "looks": ("Crossing",),
     "odds": ("Odds", "OddsState", "horizon_credit", "odds_log_e"),
     "offpolicy": (
-        "Gate", "dm", "dr", "gate", "importance_weights", "ipw", "ipw_standard_error", "kish_ess", "replay",
-        "sndr", "snipw",
+        "Gate", "dm", "dr", "dr_standard_error", "gate", "importance_weights", "ipw", "ipw_standard_error",
+        "kish_ess", "replay", "sndr", "snipw", "snipw_standard_error",
     ),
     "planned": (
         "crossing_chances", "obrien_fleming_bounds", "pocock_constant", "spending_bounds", "spent",

@@ -47,11 +47,8 @@ def ipw(*, reward: ArrayLike, action: ArrayLike, pscore: ArrayLike, action_dist:
 
 def ipw_standard_error(*, reward: ArrayLike, action: ArrayLike, pscore: ArrayLike, action_dist: ArrayLike) -> float:
     """Standard error of ``ipw``: sd of w r over root of rows. NaN with fewer than two rows."""
-    values = importance_weights(action=action, pscore=pscore, action_dist=action_dist) * floats(reward).ravel()
-    if values.size < 2:
-        return math.nan
-    gaps = values - _mean(values)
-    return math.sqrt(_sum(gaps * gaps) / (values.size - 1) / values.size)
+    w = importance_weights(action=action, pscore=pscore, action_dist=action_dist)
+    return _standard_error(floats(w * floats(reward).ravel()))
 
 
 def snipw(*, reward: ArrayLike, action: ArrayLike, pscore: ArrayLike, action_dist: ArrayLike) -> float:
@@ -63,6 +60,17 @@ def snipw(*, reward: ArrayLike, action: ArrayLike, pscore: ArrayLike, action_dis
     return _over(_sum(w * floats(reward).ravel()), _sum(w))
 
 
+def snipw_standard_error(*, reward: ArrayLike, action: ArrayLike, pscore: ArrayLike, action_dist: ArrayLike) -> float:
+    """Standard error of ``snipw`` by the delta method: root of sum of (w (r - estimate))^2, over sum of w.
+
+    NaN when no row has weight.
+    """
+    w = importance_weights(action=action, pscore=pscore, action_dist=action_dist)
+    centre = snipw(reward=reward, action=action, pscore=pscore, action_dist=action_dist)
+    gaps = w * (floats(reward).ravel() - centre)
+    return _over(math.sqrt(_sum(gaps * gaps)), _sum(w))
+
+
 def dm(*, action_dist: ArrayLike, q_hat: ArrayLike) -> float:
     """The direct method: the model's reward under the other policy. As good as the model, no better."""
     return _mean(_modelled(action_dist, q_hat))
@@ -72,6 +80,14 @@ def dr(*, reward: ArrayLike, action: ArrayLike, pscore: ArrayLike, action_dist: 
     """Doubly robust (Dudik, Langford & Li 2011): right when either the model or the propensities are."""
     w, rest = _weighted_rest(reward, action, pscore, action_dist, q_hat)
     return _mean(_modelled(action_dist, q_hat) + w * rest)
+
+
+def dr_standard_error(
+    *, reward: ArrayLike, action: ArrayLike, pscore: ArrayLike, action_dist: ArrayLike, q_hat: ArrayLike
+) -> float:
+    """Standard error of ``dr``: sd of its terms over root of rows. NaN with fewer than two rows."""
+    w, rest = _weighted_rest(reward, action, pscore, action_dist, q_hat)
+    return _standard_error(floats(_modelled(action_dist, q_hat) + w * rest))
 
 
 def sndr(*, reward: ArrayLike, action: ArrayLike, pscore: ArrayLike, action_dist: ArrayLike, q_hat: ArrayLike) -> float:
@@ -145,6 +161,13 @@ def _sum(values: Floats) -> float:
 
 def _mean(values: Floats) -> float:
     return _sum(values) / values.size if values.size else math.nan
+
+
+def _standard_error(values: Floats) -> float:
+    if values.size < 2:
+        return math.nan
+    gaps = values - _mean(values)
+    return math.sqrt(_sum(gaps * gaps) / (values.size - 1) / values.size)
 
 
 def _over(top: float, bottom: float) -> float:

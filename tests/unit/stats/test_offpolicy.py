@@ -84,3 +84,19 @@ def test_a_row_that_cannot_have_happened_is_refused() -> None:
 def test_the_gate_says_why(weights: np.ndarray, allowed: bool, reason: str) -> None:
     found = stats.gate(weights=weights)
     assert (found.allowed, found.reason) == (allowed, reason)
+
+
+def test_standard_errors_by_hand() -> None:
+    r, total = np.array(LOG["reward"]), WEIGHTS.sum()
+    estimate = (WEIGHTS * r).sum() / total
+    wanted = np.sqrt(((WEIGHTS * (r - estimate)) ** 2).sum()) / total
+    assert stats.snipw_standard_error(**LOG, action_dist=TARGET) == pytest.approx(wanted)
+    terms = (np.array(TARGET) * np.array(Q)).sum(axis=1) + WEIGHTS * (r - np.array([0.6, 0.3, 0.6, 0.3]))
+    found = stats.dr_standard_error(**LOG, action_dist=TARGET, q_hat=Q)
+    assert found == pytest.approx(terms.std(ddof=1) / 2)
+
+
+def test_without_rows_standard_errors_are_nan() -> None:
+    empty = {"reward": [], "action": [], "pscore": [], "action_dist": np.empty((0, 2))}
+    assert math.isnan(stats.snipw_standard_error(**empty))
+    assert math.isnan(stats.dr_standard_error(**empty, q_hat=np.empty((0, 2))))
