@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from releasectl.cli.commands.test import test as command
 from releasectl.errors import ManifestError, UsageError
+from releasectl.manifests import shipped
 
 FOLDER = Path(__file__).parents[2] / "examples" / "policy-tests"
 
@@ -46,6 +47,10 @@ def test_a_shipped_policy_does_what_its_test_says(file: Path) -> None:
     assert "all passed" in done.output
 
 
+def test_every_shipped_policy_has_a_test() -> None:
+    assert {file.stem for file in FOLDER.glob("*.yaml")} == set(shipped.policies())
+
+
 def test_a_rollback_that_is_expected_passes(tmp_path: Path) -> None:
     assert mine(tmp_path, "[{decision: ROLLBACK, reason: GuardrailBreached, within: 1m}]").return_value == 0
 
@@ -69,7 +74,7 @@ def test_what_was_expected_and_what_happened_is_told(tmp_path: Path, expect: str
 
 
 def test_a_rollback_that_nobody_expected_fails_the_case(tmp_path: Path) -> None:
-    # An equal candidate passes; a third candidate's harm must not go unnoticed beside it.
+    # One candidate passes; the harm of the other must not go unnoticed beside it.
     done = mine(
         tmp_path,
         "[{decision: PROMOTE, candidate: a}]",
