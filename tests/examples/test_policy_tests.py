@@ -9,7 +9,7 @@ from xml.dom.minidom import parseString
 import pytest
 from click.testing import CliRunner, Result
 
-from releasectl.cli.commands.test import test as command
+from releasectl.cli.main import cli
 from releasectl.errors import ManifestError, UsageError
 from releasectl.manifests import shipped
 
@@ -30,7 +30,7 @@ spec:
 
 
 def run(folder: Path, *arguments: str) -> Result:
-    return CliRunner().invoke(command, ["-R", str(folder), *arguments], standalone_mode=False)
+    return CliRunner().invoke(cli, ["test", "-R", str(folder), *arguments], standalone_mode=False)
 
 
 def mine(folder: Path, expect: str, old: str = "", new: str = "") -> Result:

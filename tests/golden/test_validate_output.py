@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 from releasectl.cli.commands.schema import schema
 from releasectl.cli.commands.validate import validate
+from releasectl.cli.main import cli
 from releasectl.errors import UsageError
 from releasectl.manifests.kinds import KINDS
 
@@ -89,7 +90,7 @@ def test_problems_are_printed_as_published(repository: Path, output: str, file: 
 
 
 def test_the_help_teaches_with_examples() -> None:
-    result = CliRunner().invoke(validate, ["--help"], prog_name="releasectl validate", terminal_width=80)
+    result = CliRunner().invoke(cli, ["validate", "--help"], prog_name="releasectl", terminal_width=80)
     assert matches("help.txt", result.output)
 
 

@@ -6,13 +6,13 @@ import json
 
 from click.testing import CliRunner, Result
 
-from releasectl.cli.commands.explain import explain
+from releasectl.cli.main import cli
 from tests.scenarios.world import World
 
 
 def run(world: World, what: str, *arguments: str) -> Result:
     place = ["-R", str(world.origin), "--state", str(world.folder / "reader")]
-    return CliRunner().invoke(explain, [what, *place, *arguments], standalone_mode=False)
+    return CliRunner().invoke(cli, ["explain", what, *place, *arguments], standalone_mode=False)
 
 
 def identity(world: World, reason: str) -> str:

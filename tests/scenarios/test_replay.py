@@ -8,7 +8,7 @@ import re
 import pytest
 from click.testing import CliRunner, Result
 
-from releasectl.cli.commands.replay import replay
+from releasectl.cli.main import cli
 from releasectl.controller.ledger import decision_path
 from releasectl.domain.decision import PersonAction
 from releasectl.ports import Commit
@@ -17,7 +17,7 @@ from tests.scenarios.world import World
 
 def run_replay(world: World, *arguments: str) -> Result:
     place = ["-R", str(world.origin), "--state", str(world.folder / "reader")]
-    return CliRunner().invoke(replay, [*arguments, *place], standalone_mode=False)
+    return CliRunner().invoke(cli, ["replay", *arguments, *place], standalone_mode=False)
 
 
 async def a_whole_story(world: World) -> None:

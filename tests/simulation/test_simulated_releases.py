@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from releasectl.cli.commands.simulate import simulate as command
+from releasectl.cli.main import cli
 from releasectl.errors import UsageError
 from releasectl.simulate.summary import figures, is_harmful, simulate
 from releasectl.simulate.world import Rate, World
@@ -60,7 +60,7 @@ def test_a_candidate_within_the_margin_is_not_called_harmful_and_one_beyond_is()
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(command, ["press-desk", "-R", str(FOLDER), *arguments], standalone_mode=False)
+    return CliRunner().invoke(cli, ["simulate", "press-desk", "-R", str(FOLDER), *arguments], standalone_mode=False)
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others() -> None:
