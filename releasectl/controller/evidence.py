@@ -169,7 +169,7 @@ class EvidenceBook:
         # Stored blocks include those just collected; they are folded as news by the caller, once.
         for name in _metrics_of(desired):
             new = len(collected.blocks.get((state.release, name), ()))
-            stored = [b for b in self._store.blocks(state.release, name) if page.until is None or b.end_at > page.until]
+            stored = [b for b in self._store.blocks(state.release, name) if _is_new(b, page, state)]
             page.blocks[name] = stored[: len(stored) - new] if new else stored
         kept = {name: Reading(state=ReadState.OK, blocks=tuple(blocks)) for name, blocks in page.blocks.items()}
         page.folds = _evaluated(desired, state, page.folds, kept).folds
@@ -207,6 +207,13 @@ class EvidenceBook:
             return
         page.outage_seconds += (now - since).total_seconds()
         self._store.note(state.release, _OUTAGE, {"decision": state.decision, "seconds": page.outage_seconds})
+
+
+def _is_new(block: Block, page: _Page, state: EffectiveState) -> bool:
+    """Whether a stored block is of this trial and not in the page's folds yet."""
+    # Times alone do not tell trials apart: the wall clock may have been set back in between.
+    of_this_trial = state.progress is None or block.epoch >= state.progress.first_epoch
+    return of_this_trial and (page.until is None or block.end_at > page.until)
 
 
 def _metrics_of(desired: Desired) -> list[str]:
