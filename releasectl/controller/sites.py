@@ -16,7 +16,7 @@ from releasectl.domain.environment import Environment
 from releasectl.domain.metric import Metric
 from releasectl.errors import Denied, Unavailable
 from releasectl.plan import route_table, variants_in_question, workloads
-from releasectl.ports import EvidenceStore, RouteTable, Workload
+from releasectl.ports import EvidenceStore, RouteTable, Workload, WorkloadKey
 
 log = structlog.get_logger(__name__)
 
@@ -40,6 +40,8 @@ class Sites:
         self._started: set[str] = set()
         self._entries: dict[str, str] = {}
         self._needs: dict[tuple[str, str], _Needs] = {}
+        self._routed: dict[str, Mapping[str, EffectiveState]] = {}
+        """By site: the states that its router was last seen to take."""
         self.views: dict[str, SiteView] = {}
 
     @property
@@ -77,12 +79,21 @@ class Sites:
     async def run_workloads(
         self, desired: Mapping[str, Desired], states: Mapping[str, EffectiveState], held: Mapping[str, Quarantine]
     ) -> None:
-        """Start what must run for what serves or is about to; stop what nothing needs any more."""
+        """Start what must run for what serves or is about to; stop what nothing needs any more.
+
+        What a router still sends requests to, because it did not take the last change, goes on running.
+        """
         for name, site in self._sites.items():
-            needed: list[Workload] = []
-            for release in sorted({*desired, *states}):
-                needed += self._needed(site, release, desired.get(release), states.get(release), held)
-            await self._quietly(name, "workloads", site.runner.ensure(needed))
+            routed = self._routed.get(name, {})
+            needed: dict[WorkloadKey, Workload] = {}
+            for release in sorted({*desired, *states, *routed}):
+                before = routed.get(release)
+                if before is not None and before is not states.get(release):
+                    needed |= {one.key: one for one in _workloads_of(site, release, None, before, {})}
+                needed |= {
+                    one.key: one for one in self._needed(site, release, desired.get(release), states.get(release), held)
+                }
+            await self._quietly(name, "workloads", site.runner.ensure(list(needed.values())))
 
     async def route(self, states: Mapping[str, EffectiveState]) -> bool:
         """Make every router serve the states. False when one did not answer; the next pass tries again."""
@@ -93,7 +104,10 @@ class Sites:
             for release, state in states.items():
                 if state.environment == name and (table := route_table(state, view.statuses)):
                     tables[release] = table
-            answered &= await self._quietly(name, "router", site.router.apply(tables))
+            if await self._quietly(name, "router", site.router.apply(tables)):
+                self._routed[name] = {release: states[release] for release in tables}
+            else:
+                answered = False
         return answered
 
     def _needed(

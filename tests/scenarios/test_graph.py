@@ -1,7 +1,7 @@
 """A graph of two components: a verdict holds for the neighbours it was measured with.
 
-The rates are those measured once with the press desk's components on small print: wrong labels, by the versions of
-``ocr`` and ``sentiment`` that met.
+The rates are assumed, after the press desk's story on small print: wrong labels, by the versions of ``ocr`` and
+``sentiment`` that meet.
 """
 
 from __future__ import annotations

@@ -64,6 +64,7 @@ class EnvoyRouter:
         self._wanted: dict[str, Resource] | None = None
         self._made: dict[str, tuple[RouteTable, dict[str, Resource]]] = {}
         self._unused_since: dict[str, float] = {}
+        self._leaving: dict[str, RouteTable] = {}
         self._seen: tuple[str, Mapping[str, Served]] = ("", {})
         self._turn = asyncio.Lock()
 
@@ -157,8 +158,11 @@ class EnvoyRouter:
         present = {cluster["name"]: cluster for cluster in self._clusters.resources}
         await self._put(CLUSTERS, self._clusters, _by_name(present | wanted))
         await self._admin.await_warm(within=_WARM_SECONDS)
-        for name, render in ((INNER, inner_routes), (ENTRY, entry_routes)):
-            await self._put(routes_stat(name), self._routes[name], [await asyncio.to_thread(render, given)])
+        self._leaving |= _leaving(self._tables, tables)
+        # Up: a variant's hops are in force before its share. Down: its share goes first, its hops linger.
+        inner = await asyncio.to_thread(inner_routes, given, self._leaving.values())
+        await self._put(routes_stat(INNER), self._routes[INNER], [inner])
+        await self._put(routes_stat(ENTRY), self._routes[ENTRY], [await asyncio.to_thread(entry_routes, given)])
         self._tables = dict(tables)
         self._wanted = wanted
         now = time.monotonic()
@@ -179,6 +183,10 @@ class EnvoyRouter:
         due = {name for name, since in self._unused_since.items() if now - since >= self._drain}
         if not due:
             return
+        if self._leaving:
+            self._leaving = {}
+            inner = await asyncio.to_thread(inner_routes, list(self._tables.values()))
+            await self._put(routes_stat(INNER), self._routes[INNER], [inner])
         kept = {cluster["name"]: cluster for cluster in self._clusters.resources if cluster["name"] not in due}
         await self._put(CLUSTERS, self._clusters, _by_name(kept))
         self._unused_since = {name: since for name, since in self._unused_since.items() if name not in due}
@@ -192,6 +200,15 @@ class EnvoyRouter:
         if not written:
             await asyncio.to_thread(file.rewrite)
         await self._admin.await_version(subject, file.version, within=self._timeout, refused_before=refused)
+
+
+def _leaving(before: Mapping[str, RouteTable], now: Mapping[str, RouteTable]) -> dict[str, RouteTable]:
+    """Tables of before with variants that are gone now."""
+    return {
+        release: table
+        for release, table in before.items()
+        if table.backends.keys() - (now[release].backends.keys() if release in now else ())
+    }
 
 
 def _by_name(resources: Mapping[str, Resource]) -> list[Resource]:

@@ -156,3 +156,20 @@ async def test_a_backend_given_by_name_is_looked_up_before_it_gets_requests(
     await router.apply({"desk": a_table(at={"stable": stable.address, "cand": named}, shares={"cand": 10_000})})
     answers = [await client.get(f"{router.entry_url('desk')}") for _ in range(20)]
     assert {answer.status_code for answer in answers} == {200}
+
+
+async def test_a_request_in_flight_keeps_its_variant_on_inner_hops_after_the_candidate_left(
+    router: EnvoyRouter, stable: Backend, cand: Backend, client: httpx.AsyncClient
+) -> None:
+    await router.apply({"desk": a_table(at={"stable": stable.address, "cand": cand.address})})
+    await router.apply({"desk": a_table(at={"stable": stable.address}, epoch=2)})
+    hop = router.component_url("desk", next(iter(a_table(at={"stable": stable.address}).backends["stable"])))
+
+    async def answers() -> str:
+        found = await client.get(f"{hop}/", headers={"x-releasectl-variant": "cand"})
+        assert found.status_code == 200
+        await router.observe()
+        return str(found.json()["name"])
+
+    assert await answers() == "cand"
+    await until(answers, lambda name: name == "stable")
