@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-pytestmark = [pytest.mark.envoy]
+pytestmark = [pytest.mark.envoy, pytest.mark.slow]
 
 DEMO = [sys.executable, "-m", "releasectl", "demo", "--headless"]
 
@@ -29,7 +29,6 @@ def of_this(folder: Path) -> list[str]:
     return found
 
 
-@pytest.mark.slow
 def test_the_demo_ends_as_the_story_has_it_and_leaves_nothing_running(tmp_path: Path) -> None:
     done = subprocess.run(
         [*DEMO, "--dir", str(tmp_path / "desk")], capture_output=True, text=True, timeout=200, check=False

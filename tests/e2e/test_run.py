@@ -15,7 +15,7 @@ import pytest
 from tests.e2e import measures
 from tests.e2e.stage import Stage, Users, served, share
 
-pytestmark = pytest.mark.envoy
+pytestmark = [pytest.mark.envoy, pytest.mark.slow]
 
 
 async def until(look: Callable[[], object], *, within: float = 20.0) -> None:
@@ -82,7 +82,6 @@ async def test_sigterm_leaves_traffic_and_the_next_run_adopts_it(stage: Stage) -
     assert stage.running() == {}
 
 
-@pytest.mark.slow
 async def test_a_breach_while_git_is_away_is_rolled_back_at_once_and_recorded_later(stage: Stage) -> None:
     stage.run()
     url = await stage.serving()

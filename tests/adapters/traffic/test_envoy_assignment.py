@@ -73,6 +73,7 @@ async def routed(
     return await asyncio.gather(*(ask(unit) for unit in units))
 
 
+@pytest.mark.slow
 async def test_router_python_and_javascript_agree_while_shares_of_three_move(
     router: EnvoyRouter, stable: Backend, client: httpx.AsyncClient
 ) -> None:
