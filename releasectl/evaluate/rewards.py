@@ -55,9 +55,10 @@ class Rewards:
         epochs = {epoch: {arm: list(cell) for arm, cell in cells.items()} for epoch, cells in state["epochs"].items()}
         at = None if state["at"] is None else datetime.fromisoformat(state["at"])
         for block in blocks:
-            if self.half_life and at and block.end_at > at:
-                epochs = _faded(epochs, 0.5 ** ((block.end_at - at) / self.half_life))
-            at = block.end_at if at is None else max(at, block.end_at)
+            end = _as_recorded(block.end_at)
+            if self.half_life and at and end > at:
+                epochs = _faded(epochs, 0.5 ** ((end - at) / self.half_life))
+            at = end if at is None else max(at, end)
             cells = epochs.setdefault(str(block.epoch), {})
             for arm, counts in block.arms.items():
                 cell = cells.setdefault(arm, [0, 0])
@@ -114,6 +115,11 @@ def _standardised(epochs: Mapping[str, Mapping[str, Sequence[float]]], arms: Seq
         trials = total * total / spread if whole else 0.0
         found.append((trials, trials * mean / total if whole else 0.0))
     return found
+
+
+def _as_recorded(at: datetime) -> datetime:
+    """To the millisecond, as records have it: blocks that were read back must fade the counts by the same bits."""
+    return datetime.fromisoformat(format_time(at))
 
 
 def _beta(cell: Cell) -> Cell:

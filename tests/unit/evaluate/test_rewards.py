@@ -116,7 +116,7 @@ BLOCKS = st.lists(
     st.builds(
         lambda epoch, minutes, arms: a_block(epoch, minutes, **arms),
         st.integers(1, 4),
-        st.integers(0, 300),
+        st.floats(0, 300),
         st.dictionaries(st.sampled_from(ARMS), COUNTS, min_size=1),
     ),
     max_size=12,
@@ -132,6 +132,13 @@ def test_folding_in_any_split_gives_the_same_bits(blocks: list[Block], cut: int,
     whole = rule.fold(None, blocks)
     assert json.dumps(after, sort_keys=True) == json.dumps(whole, sort_keys=True)
     assert rule.read(after) == rule.read(whole)
+
+
+@given(BLOCKS)
+def test_blocks_read_back_from_a_record_give_the_same_bits(blocks: list[Block]) -> None:
+    rule = some_rewards(ARMS, half_life=timedelta(minutes=7))
+    again = [Block.model_validate_json(json.dumps(block.to_data())) for block in blocks]
+    assert rule.fold(None, again) == rule.fold(None, blocks)
 
 
 @given(BLOCKS, st.randoms(use_true_random=False))
