@@ -15,7 +15,7 @@ from releasectl.domain.decision import EffectiveState, Quarantine
 from releasectl.domain.environment import Environment
 from releasectl.domain.metric import Metric
 from releasectl.errors import Denied, Unavailable
-from releasectl.plan import route_table, variants_in_question, workloads
+from releasectl.plan import key_of, route_table, variants_in_question, workloads
 from releasectl.ports import EvidenceStore, RouteTable, Workload, WorkloadKey
 
 log = structlog.get_logger(__name__)
@@ -100,6 +100,11 @@ class Sites:
         answered = True
         for name, site in self._sites.items():
             view = self.views.get(name, SiteView())
+            if _unheard_of(name, states, view):
+                # Its processes may well be running: to touch the routes now would take them from its users.
+                log.info("routes stay until the processes behind them are known", environment=name)
+                answered = False
+                continue
             tables: dict[str, RouteTable] = {}
             for release, state in states.items():
                 if state.environment == name and (table := route_table(state, view.statuses)):
@@ -156,6 +161,21 @@ class Sites:
 
     def _entries_get(self, release: str) -> str | None:
         return self._entries.get(release)
+
+
+def _unheard_of(name: str, states: Mapping[str, EffectiveState], view: SiteView) -> bool:
+    """Whether the router serves a release of whose stable processes the runner has not told anything yet.
+
+    So it is at the first pass of a new controller, and for as long as its runner does not answer.
+    """
+    for release in view.served:
+        state = states.get(release)
+        if state is None or state.removed or state.environment != name:
+            continue
+        keys = [key_of(release, component, version) for component, version in state.stable.versions.items()]
+        if any(key not in view.statuses for key in keys):
+            return True
+    return False
 
 
 def _workloads_of(

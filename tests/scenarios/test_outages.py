@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from releasectl.adapters.git.repo import GitRepo
+from releasectl.adapters.workloads.memory import MemoryWorkloads
 from releasectl.domain.decision import PersonAction
 from releasectl.domain.observation import ReadState
 from releasectl.domain.reasons import Reason
-from releasectl.errors import Denied
-from releasectl.ports import Commit, Heads
+from releasectl.errors import Denied, Unavailable
+from releasectl.ports import Commit, Heads, WorkloadKey, WorkloadStatus
 from tests.scenarios.world import POLICY, World, run_git
 
 TO_THE_END = [
@@ -33,14 +34,6 @@ def hide(world: World) -> None:
 def bring_back(world: World) -> None:
     """The git host is here again."""
     world.origin.with_name("away.git").rename(world.origin)
-
-
-@pytest.fixture
-async def on_trial(world: World) -> AsyncIterator[World]:
-    """A candidate has just got its first 10 %."""
-    world.add_candidate("2")
-    await world.run_until(lambda: world.reasons()[-1] == "ADVANCE CandidateStarted")
-    yield world
 
 
 # --- git ------------------------------------------------------------------------------------------------
@@ -267,6 +260,41 @@ async def test_a_rollback_whose_router_is_away_is_recorded_and_routed_when_it_re
     world.router.broken = False
     await world.run_for(1)
     assert world.share("stable") == 10_000
+    world.check()
+
+
+class Silent(MemoryWorkloads):
+    """Runs everything and, while told so, says nothing."""
+
+    silent = True
+
+    async def observe(self) -> Mapping[WorkloadKey, WorkloadStatus]:
+        if self.silent:
+            raise Unavailable("the runner does not answer")
+        return await super().observe()
+
+
+async def test_a_new_controller_leaves_routes_alone_until_it_knows_the_processes_behind_them(on_trial: World) -> None:
+    world = on_trial
+    shares = world.router.tables["shop"].shares
+    world.workloads = MemoryWorkloads()
+    world.restart()
+    for _ in range(3):
+        await world.run_for(1)
+        assert world.router.tables["shop"].shares == shares
+
+
+async def test_a_runner_that_does_not_answer_a_new_controller_takes_no_routes_away(on_trial: World) -> None:
+    world = on_trial
+    table = world.router.tables["shop"]
+    world.workloads = runner = Silent()
+    world.restart()
+    await world.run_for(5)
+    assert world.router.tables == {"shop": table}
+    runner.silent = False
+    world.users.error_rates["2"] = 0.4
+    await world.run_for(10)
+    assert world.reasons()[2:] == ["ROLLBACK GuardrailBreached"]
     world.check()
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from releasectl.adapters.git.trailers import append_trailers
@@ -13,14 +11,6 @@ from releasectl.ports import Commit, WorkloadPhase
 from tests.scenarios.world import POLICY, START, World
 
 MANIFEST = "releases/shop.yaml"
-
-
-@pytest.fixture
-async def on_trial(world: World) -> AsyncIterator[World]:
-    """A candidate has just got its first 10 %."""
-    world.add_candidate("2")
-    await world.run_until(lambda: world.reasons()[-1] == "ADVANCE CandidateStarted")
-    yield world
 
 
 # --- pause and resume -----------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -233,6 +234,20 @@ class World:
         self.wrap: Callable[[str, Any], Any] = lambda kind, port: port
         """Puts a test's own layer around a port: ``wrap(kind, port)``."""
         self.restart()
+
+    @classmethod
+    def like(cls, folder: Path, other: World) -> World:
+        """A world that goes on from where another one has come to; its controller is new and remembers nothing.
+
+        Router and processes go on serving as they did.
+        """
+        world = cls(folder, prepared=other.origin)
+        moved = other.clock.at - world.clock.at
+        world.clock.at = other.clock.at
+        world.users.moved(moved)
+        world.router.tables = dict(other.router.tables)
+        world.workloads = deepcopy(other.workloads)
+        return world
 
     # --- the controller ---------------------------------------------------------------------------------
 
