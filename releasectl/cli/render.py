@@ -126,6 +126,9 @@ def _heading(report: StatusReport) -> Iterable[RenderableType]:
             f"from git alone (no controller answers): what was decided, not what is served or measured now; "
             f"{report.repository} at {report.revision[:9]}",
             style="dim",
+            # A line of its own wherever it is read: a long address must not be broken in two.
+            no_wrap=True,
+            overflow="ignore",
         )
     for problem in report.problems:
         yield Text(problem, style="bold red")
