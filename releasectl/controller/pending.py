@@ -12,7 +12,8 @@ from typing import Any
 
 from releasectl.controller.ledger import Ledger
 from releasectl.controller.record import Entry
-from releasectl.domain.decision import EffectiveState
+from releasectl.domain.decision import Allocation, EffectiveState
+from releasectl.domain.release import STABLE
 from releasectl.ports import EvidenceStore, Intent
 
 
@@ -30,8 +31,15 @@ class Pending:
 
     @property
     def states(self) -> dict[str, EffectiveState]:
-        """States in effect although the ledger does not say so yet."""
-        return {name: entry.decision.state for name, entry in self._entries.items() if entry.decision.state}
+        """States in effect although the ledger does not say so yet.
+
+        Candidates that are still on trial get nothing meanwhile: nobody judges them until the record has landed.
+        """
+        return {
+            name: _with_stable_alone(entry.decision.state)
+            for name, entry in self._entries.items()
+            if entry.decision.state
+        }
 
     def begin(self, entry: Entry) -> None:
         """Write it down, durably, before it acts."""
@@ -58,6 +66,10 @@ class Pending:
             elif (state.decision if state else "") != _base(entry.record):
                 self.finish(release)
         return recorded
+
+
+def _with_stable_alone(state: EffectiveState) -> EffectiveState:
+    return state.model_copy(update={"allocation": Allocation.all_to(STABLE), "mirrors": {}})
 
 
 def _base(record: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ import platform
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -188,6 +189,7 @@ def _capitalised(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+@cache
 def made_by() -> dict[str, str]:
     """Versions of what computed a decision here."""
     libraries = {name: version(name) for name in ("numpy", "scipy", "pydantic")}

@@ -365,3 +365,21 @@ async def test_where_manifests_are_protected_a_rollback_is_recorded_and_the_cand
     assert world.share("stable") == 10_000
     assert world.condition() == Reason.QUARANTINED
     world.check()
+
+
+async def test_the_other_candidates_get_nothing_while_a_rollback_waits_for_git(world: World) -> None:
+    both = '  candidates: [{name: two, versions: {app: "2"}}, {name: three, versions: {app: "3"}}]\n'
+    text = world.read("releases/shop.yaml")
+    world.write("releases/shop.yaml", text.replace("  strategy:", both + "  strategy:"))
+    await world.run_for(4)
+    assert (world.share("two"), world.share("three")) == (500, 500)
+    hide(world)
+    world.users.error_rates["2"] = 0.6
+    await world.run_for(8)
+    # Nobody judges the third version until the rollback of the second is recorded, so nobody sees it either.
+    assert world.share("stable") == 10_000
+    bring_back(world)
+    await world.run_for(120, every=5)
+    assert world.reasons().count("ROLLBACK GuardrailBreached") == 1
+    assert world.reasons()[-1] == "PROMOTE EvidenceSufficient"
+    assert world.state().stable.versions["app"].name == "3"
