@@ -20,7 +20,7 @@ from releasectl.domain.reasons import Reason
 from releasectl.domain.release import STABLE
 from releasectl.domain.strategy import Stage
 from releasectl.evaluate.guardrails import jointly_harmful
-from releasectl.strategies import STRATEGIES, Situation, Strategy
+from releasectl.strategies import STRATEGIES, Finish, Situation, Strategy
 
 
 def desired_of(given: Input) -> Desired:
@@ -152,6 +152,9 @@ def inconclusive_for_too_long(given: Input) -> Finding | None:
     if stage_of(given)[0].type == "approval":
         # The evidence is in; what is waited for is people.
         return None
+    if _has_finished(given):
+        # Time ran out while nobody looked, and the proof is there all the same.
+        return None
     return Finding(
         Reason.INCONCLUSIVE,
         f"after {format_duration(policy.max_duration)} neither harm nor its absence is proven: {_lacking(given)}",
@@ -275,6 +278,11 @@ def _time_is_up(given: Input) -> bool:
     spent = given.now - since if seconds is None else timedelta(seconds=seconds)
     # A trial that was not allowed to go forward has not failed to.
     return spent - time_frozen(freezes_of(desired), since, given.now) >= desired.policy.spec.max_duration
+
+
+def _has_finished(given: Input) -> bool:
+    stage, strategy = stage_of(given)
+    return isinstance(strategy.propose(stage, situation(given)), Finish)
 
 
 def _lacking(given: Input) -> str:

@@ -138,12 +138,18 @@ def test_c14_a_rollback_asked_for_wins_from_every_state(state: str) -> None:
 # --- promotion ------------------------------------------------------------------------------------------
 
 
-def at_the_last_step(*rows: MetricState) -> Decision:
+def at_the_last_step(*rows: MetricState, **observed: object) -> Decision:
     state = a_state(step=1)
     evidence = tuple(some_evidence(one, metric=f"metric-{n}") for n, one in enumerate(rows))
     guardrails = [{"metric": f"metric-{n}"} for n, _ in enumerate(rows)]
     desired = a_desired(policy=a_policy(guardrails=guardrails or [{"metric": "error-rate"}]))
-    return decide(an_input(desired=desired, state=state, observed=an_observation(state), evidence=evidence))
+    seen = an_observation(state).model_copy(update=observed)
+    return decide(an_input(desired=desired, state=state, observed=seen, evidence=evidence))
+
+
+def test_time_that_ran_out_while_nobody_looked_takes_back_nothing_that_is_proven() -> None:
+    assert at_the_last_step(MetricState.OK, stage_seconds=90_000.0).action is Action.PROMOTE
+    assert at_the_last_step(MetricState.INCONCLUSIVE, stage_seconds=90_000.0).reason is Reason.INCONCLUSIVE
 
 
 def test_a_candidate_is_promoted_when_every_guardrail_passes() -> None:
