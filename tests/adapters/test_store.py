@@ -234,22 +234,21 @@ while True:
 
 
 def test_killed_at_any_moment_cursor_and_blocks_agree_and_no_intent_is_lost(path: Path) -> None:
-    told = 0
+    # A kill between the two writes of a round leaves a number without an intent; one that was told has one.
+    told: set[int] = set()
     for wait in (0.0, 0.001, 0.002, 0.003, 0.005):
         victim = subprocess.Popen(
             [sys.executable, "-c", VICTIM, str(path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
         )
         assert victim.stdout
         with victim:
-            for _ in range(5):
-                told = int(victim.stdout.readline())
+            told |= {int(victim.stdout.readline()) for _ in range(5)}
             threading.Event().wait(wait)
             victim.kill()
-            told = int(([str(told), *victim.stdout.read().split()])[-1])
+            told |= {int(line) for line in victim.stdout.read().split("\n")[:-1]}
         store = SqliteStore(path)
         count = store.cursors("envoy")["m"]
         assert store.blocks("desk", "m") == tuple(_block(n) for n in range(1, count + 1))
-        begun = [int(intent.decision.id) for intent in store.intents()]
-        assert begun[:told] == list(range(1, told + 1))
+        assert told <= {int(intent.decision.id) for intent in store.intents()}
         assert not (path.parent / "evidence.sqlite.damaged").exists()
         store.close()
