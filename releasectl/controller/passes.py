@@ -22,22 +22,19 @@ import structlog
 from releasectl.controller.collect import Collected
 from releasectl.controller.edits import EditedManifests
 from releasectl.controller.evidence import EvidenceBook
+from releasectl.controller.gather import Gatherer, why_invalid
 from releasectl.controller.gitseen import GitFault, GitView
 from releasectl.controller.gitview import PATIENCE, GitWatcher
 from releasectl.controller.pending import Pending
 from releasectl.controller.record import Entry, WithTrailers, commits, entry_of
-from releasectl.controller.site import SiteFactory, SiteView, is_served
+from releasectl.controller.site import SiteFactory, SiteView
 from releasectl.controller.sites import Sites
 from releasectl.decide.chain import decide
 from releasectl.decide.inputs import Desired, Input
 from releasectl.decide.turns import waiting
 from releasectl.domain.decision import Action, Decision, EffectiveState, Quarantine
-from releasectl.domain.observation import Observation
 from releasectl.domain.reasons import Reason
-from releasectl.domain.release import Variant
 from releasectl.errors import Conflict, Denied, Unavailable
-from releasectl.evaluate.evaluation import Evaluation
-from releasectl.plan import health, variants_in_question
 from releasectl.ports import Clock, EvidenceStore, ReleaseRepo
 
 log = structlog.get_logger(__name__)
@@ -97,8 +94,7 @@ class Controller:
         self._pending = Pending(store)
         self._clock = clock
         self._with_trailers = with_trailers
-        self._last_good: dict[str, Desired] = {}
-        self._in_question: dict[str, tuple[Desired, EffectiveState | None, frozenset[str], Mapping[str, Variant]]] = {}
+        self._gatherer = Gatherer(self._sites, self._book)
 
     @property
     def sites(self) -> Sites:
@@ -110,7 +106,7 @@ class Controller:
         view = await self._git.refresh()
         if view.heads is None:
             return Report(at=now, git=view)
-        await self._restore_last_good(view)
+        await self._gatherer.restore(self._git, view)
         await self._prepare(view)
         collected = await self._collect(view, now)
         report = await self._decide_and_record(now, collected)
@@ -127,19 +123,6 @@ class Controller:
         self._sites.learn(environments, states)
         await self._sites.observe()
         await self._sites.run_workloads(self._desired(view), states, _held(states))
-
-    async def _restore_last_good(self, view: GitView) -> None:
-        """After a restart: a manifest that is invalid now is guarded by what its last decision saw."""
-        for release, state in view.ledger.states.items():
-            known = release in self._last_good or release in view.desired.desired
-            if known or state.progress is None or not self._why_invalid(release, view, state):
-                continue
-            try:
-                before = await self._git.desired_at(state.revision)
-            except (Unavailable, Denied):
-                continue
-            if release in before.desired:
-                self._last_good[release] = before.desired[release]
 
     async def _collect(self, view: GitView, now: datetime) -> dict[str, Collected]:
         states, desired = self._states(view), self._desired(view)
@@ -187,7 +170,7 @@ class Controller:
             if release in self._pending.states or release in view.ledger.unreadable:
                 continue
             try:
-                given = self._input(
+                given = self._gatherer.input_of(
                     release,
                     view=view,
                     desired=desired.get(release),
@@ -208,98 +191,8 @@ class Controller:
             considered[release] = Considered(given, decide(given))
         return considered, faults
 
-    def _input(
-        self,
-        release: str,
-        *,
-        view: GitView,
-        desired: Desired | None,
-        state: EffectiveState | None,
-        collected: Mapping[str, Collected],
-        held: Mapping[str, Quarantine],
-        now: datetime,
-    ) -> Input | None:
-        invalid = self._why_invalid(release, view, state)
-        if desired is None and (invalid or state is None):
-            return None
-        observed, evaluation = Observation(), Evaluation()
-        if desired is not None:
-            observed, evaluation = self._observe(desired, state, collected, held, now)
-        return Input(
-            desired=desired,
-            state=state,
-            observed=observed,
-            now=now,
-            evaluation=evaluation,
-            requests=view.ledger.requests.get(release, ()),
-            quarantine=held,
-            invalid=invalid,
-        )
-
-    def _observe(
-        self,
-        desired: Desired,
-        state: EffectiveState | None,
-        collected: Mapping[str, Collected],
-        held: Mapping[str, Quarantine],
-        now: datetime,
-    ) -> tuple[Observation, Evaluation]:
-        release = desired.release.name
-        site = state.environment if state and state.progress else desired.environment.name
-        view = self._sites.views.get(site, SiteView())
-        served = view.served.get(release)
-        here = bool(served and state and is_served(state, served))
-        seen = Observation(
-            served=served.shares if served else None,
-            served_epoch=served.epoch if served else None,
-            served_since=self._book.served_since(state, served=here, now=now) if state and state.progress else None,
-            health=health(release, self._asked(desired, state, held), view.statuses),
-        )
-        if state is None or state.progress is None:
-            return seen, Evaluation()
-        read, evaluation = self._book.look(desired, state, collected.get(site, Collected()), now)
-        update = {
-            "readings": read.readings,
-            "folds": read.folds,
-            "unreadable_seconds": read.unreadable_seconds,
-            "stage_seconds": self._book.stage_seconds(state, now),
-        }
-        return seen.model_copy(update=update), evaluation
-
-    def _asked(
-        self, desired: Desired, state: EffectiveState | None, held: Mapping[str, Quarantine]
-    ) -> Mapping[str, Variant]:
-        """Variants in question; worked out anew only when what they follow from has changed."""
-        known = self._in_question.get(desired.release.name)
-        if known is None or known[0] is not desired or known[1] is not state or known[2] != held.keys():
-            variants = variants_in_question(desired, state, held)
-            self._in_question[desired.release.name] = known = (desired, state, frozenset(held), variants)
-        return known[3]
-
-    def _why_invalid(self, release: str, view: GitView, state: EffectiveState | None) -> str:
-        error = view.desired.invalid.get(release)
-        if error is not None:
-            return error.message
-        if release in view.desired.desired or state is None:
-            return ""
-        catalog = view.desired.catalog
-        left = catalog.files.get(state.path)
-        if left is not None and not left.documents and not left.broken:
-            return f"{state.path} is still there and holds no manifest; delete the file to remove {release}"
-        gone = catalog.is_gone(release, state.path)
-        return "" if gone else f"{state.path} cannot be read, so what it asks of {release} is not known"
-
     def _desired(self, view: GitView) -> dict[str, Desired]:
-        """What git asks for; the last good version stands in for a manifest that has become invalid."""
-        self._last_good |= view.desired.desired
-        gone = [
-            name
-            for name, state in self._states(view).items()
-            if name not in view.desired.desired and not self._why_invalid(name, view, state)
-        ]
-        for name in gone:
-            self._last_good.pop(name, None)
-        return dict(self._last_good)
+        return self._gatherer.desired(view, self._states(view))
 
     def _states(self, view: GitView) -> dict[str, EffectiveState]:
         return {**view.ledger.states, **self._pending.states}
@@ -366,7 +259,7 @@ class Controller:
             view = GitView(view.heads, view.desired, view.ledger, fault)
         states = self._states(view)
         left = {*states, *view.desired.invalid} - considered.keys() - faults.keys()
-        invalid = {name: why for name in left if (why := self._why_invalid(name, view, states.get(name)))}
+        invalid = {name: why for name in left if (why := why_invalid(name, view, states.get(name)))}
         return Report(
             at=now,
             considered=considered,
