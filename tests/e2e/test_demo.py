@@ -45,9 +45,16 @@ def test_the_demo_ends_as_the_story_has_it_and_leaves_nothing_running(tmp_path: 
     assert again.stdout.splitlines()[-1].endswith("decisions: all equal")
 
 
+def _hear_interrupts() -> None:
+    # Whoever runs the tests in the background has them ignored, and a child inherits that.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_an_interrupted_demo_leaves_nothing(tmp_path: Path) -> None:
     environment = os.environ | {"TMPDIR": str(tmp_path)}
-    started = subprocess.Popen(DEMO, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    started = subprocess.Popen(
+        DEMO, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=_hear_interrupts
+    )
     assert started.stdout
     with started.stdout as lines:
         deadline = time.monotonic() + 60
