@@ -53,7 +53,12 @@ def _hear_interrupts() -> None:
 def test_an_interrupted_demo_leaves_nothing(tmp_path: Path) -> None:
     environment = os.environ | {"TMPDIR": str(tmp_path)}
     started = subprocess.Popen(
-        DEMO, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=_hear_interrupts
+        DEMO,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=_hear_interrupts,  # noqa: PLW1509  # no other thread runs here
     )
     assert started.stdout
     with started.stdout as lines:
