@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -108,7 +108,8 @@ def _commit(
         heads = repo.fetch()
         ledger = reader.read(heads.ledger)
         state = _known(ledger, release, location)
-        if nothing := _pointless(state, action) or _no_gate(repo, heads, state, action):
+        asked = [waiting.action for waiting in ledger.requests.get(release, ())]
+        if nothing := _pointless(state, action, asked) or _no_gate(repo, heads, state, action):
             click.echo(f"{release}: {nothing}", err=True)
             return None
         request = request.model_copy(update=_seen(state, action))
@@ -131,17 +132,17 @@ def _known(ledger: Ledger, release: str, location: Location) -> EffectiveState:
     return state
 
 
-def _pointless(state: EffectiveState, action: PersonAction) -> str | None:
-    """Why there is nothing to ask for: then nothing is written."""
+def _pointless(state: EffectiveState, action: PersonAction, asked: Sequence[PersonAction]) -> str | None:
+    """Why there is nothing to ask for: then nothing is written. What is ``asked`` will be answered before it."""
     from releasectl.domain.decision import PersonAction as Action
 
     on_trial = state.progress is not None
     match action:
         case Action.ROLLBACK | Action.PROMOTE | Action.APPROVE | Action.REJECT if not on_trial:
             return "nothing is on trial"
-        case Action.PAUSE if state.suspension:
+        case Action.PAUSE if state.suspension and Action.RESUME not in asked:
             return f"is paused already, by {state.suspension.by}"
-        case Action.RESUME if not state.suspension:
+        case Action.RESUME if not state.suspension and Action.PAUSE not in asked:
             return "is not paused"
         case Action.LIFT if not state.quarantine:
             return "nothing is held"

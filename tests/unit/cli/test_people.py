@@ -66,6 +66,15 @@ async def test_a_second_pause_names_who_paused(world: World, cli: Cli) -> None:
     assert world.state().suspension is None
 
 
+async def test_a_pause_that_still_waits_for_its_answer_can_be_ended(world: World, cli: Cli) -> None:
+    await on_trial(world)
+    assert cli("pause", "shop")[0] == 0
+    assert cli("resume", "shop")[2].startswith("asked: resume shop")
+    await world.run_for(4)
+    assert requests(world) == []
+    assert world.state().suspension is None
+
+
 async def test_an_unknown_release_is_refused_with_the_known_ones(world: World, cli: Cli) -> None:
     await world.run_pass()
     await world.run_pass()
