@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.vectors.check import Checked, Outcome, cases_in, check
@@ -11,10 +12,20 @@ def main(arguments: list[str]) -> int:
     """Check every case of every file; 1 when a case failed, is unknown, or there was none."""
     results: list[Checked] = []
     for name in arguments or sorted(map(str, (Path(__file__).parent / "data").glob("*.json"))):
-        for case in cases_in(json.loads(Path(name).read_text(encoding="utf-8"))):
-            results.append(check(case))
-            _tell(results[-1])
+        for result in _checked(name):
+            results.append(result)
+            _tell(result)
     return _summary(results)
+
+
+def _checked(name: str) -> Iterator[Checked]:
+    """The cases of a file; one that cannot be read counts as a failure and the other files are still run."""
+    try:
+        cases = list(cases_in(json.loads(Path(name).read_text(encoding="utf-8"))))
+    except (OSError, ValueError) as error:
+        yield Checked(name, Outcome.FAILED, (f"{type(error).__name__}: {error}",))
+        return
+    yield from map(check, cases)
 
 
 def _tell(result: Checked) -> None:

@@ -17,7 +17,6 @@ from tests.vectors import recipes
 SPECIAL: tuple[tuple[re.Pattern[str], str, Callable[[re.Match[str]], dict[str, Any]]], ...] = (
     (re.compile(r"type1_of_repeated_z_(?P<z>[\d.]+)"), "type1_of_repeated_z", lambda m: {"z": float(m["z"])}),
     (re.compile(r"obrien_fleming_constant"), "obrien_fleming_bounds", lambda _: {}),
-    (re.compile(r"srm_ssrm_unit_test"), "srm_log_marginals", lambda _: {}),
     (re.compile(r"mcnemar_(?P<how>exact|corrected|asymptotic)"), "mcnemar",
      lambda m: {"exact": m["how"] == "exact", "correction": m["how"] == "corrected"}),
     (re.compile(r"(kolmogorov_smirnov|ks)"), "ks_2samp", lambda _: {}),
@@ -73,11 +72,11 @@ _FREE = frozenset({"note", "source", "n", "at", "breaks", "log_term"})
 
 def find(name: str) -> tuple[Callable[..., Any], dict[str, Any]] | None:
     """The function of that name and the arguments its name carries; None when there is none."""
-    if name.isidentifier() and hasattr(stats, name):
+    if name in dir(stats):
         return getattr(stats, name), {}
     for pattern, target, extra in SPECIAL:
         found = pattern.fullmatch(name)
-        if found and hasattr(stats, target):
+        if found and target in dir(stats):
             return getattr(stats, target), extra(found)
     return None
 

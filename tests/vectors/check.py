@@ -53,12 +53,12 @@ class Checked:
 
 def cases_in(document: Any) -> Iterator[dict[str, Any]]:
     """Every case of a file, values under ``exact`` included."""
-    if isinstance(document, list):
-        yield from document
-        return
-    for name, value in document.get("exact", {}).items():
+    cases = document.get("cases") if isinstance(document, dict) else document
+    if not isinstance(cases, list) or not all(isinstance(case, dict) for case in cases):
+        raise ValueError("a file is an object with the list `cases`, each of them an object")
+    for name, value in document.get("exact", {}).items() if isinstance(document, dict) else ():
         yield {"id": f"exact:{name}", "exact": name, "expect": value}
-    yield from document["cases"]
+    yield from cases
 
 
 def check(case: Mapping[str, Any]) -> Checked:

@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 _RECIPE = re.compile(
-    r"^\s*[A-Za-z]\w*_i\s*=\s*(?P<body>.+?)\s*(?:[,;]\s*(?:for\s+)?i\s*=\s*(?P<first>.+?)\s*\.\.\.?\s*(?P<last>.+?)\s*)?$"
+    r"^\s*[A-Za-z]\w*_i\s*=\s*(?P<body>.+?)\s*(?:(?:[,;]|\bfor\b|[,;]\s*for\b)\s*i\s*(?:=|\bin\b)"
+    r"\s*(?P<first>.+?)\s*,?\s*\.\.\.?\s*,?\s*(?P<last>.+?)\s*)?$"
 )
 _EQUATION = re.compile(r"^[^=<>]*=\s*(?P<value>[-+\d.eE/*() ]+)$")
 _IMPLIED_PRODUCT = re.compile(r"(?<=[\d)])\s*(?=i\b|\()|(?<=\bi)\s*(?=\()")

@@ -37,6 +37,8 @@ def test_agrees_with_the_simulated_value(case: dict[str, Any]) -> None:
         ("y_i=((104729 i) mod 97)/90+.05,i=1..2", [66 / 90 + 0.05, 35 / 90 + 0.05]),
         ("x_i=(((7919*i) mod 101)/100)^2", [0.41**2, 0.82**2, 0.22**2]),
         ("x_i = 2i, i=0..n-1", [0, 2, 4]),
+        ("x_i = 2i for i in 0..n-1", [0, 2, 4]),
+        ("x_i = 2*i, i = 1, ..., n", [2, 4, 6]),
     ],
 )
 def test_recipes_are_understood(text: str, expected: list[float]) -> None:
@@ -78,6 +80,22 @@ def test_an_unknown_function_is_not_skipped(tmp_path: Path, capsys: pytest.Captu
 
 def test_a_raising_function_is_a_failure(tmp_path: Path) -> None:
     assert _run(tmp_path, {**GOOD, "args": {"expected": [-1], "actual": [1]}}) == 1
+
+
+@pytest.mark.parametrize("name", ["__class__", "import_module", "two_by_two"])
+def test_what_the_package_does_not_publish_is_unknown(name: str) -> None:
+    assert check({**GOOD, "fn": name}).outcome is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize("text", ["{", "{}", "[7]", '{"cases": 7}', "7"])
+def test_a_file_that_makes_no_sense_fails_and_the_others_are_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    broken, good = tmp_path / "broken.json", tmp_path / "good.json"
+    broken.write_text(text)
+    good.write_text(json.dumps([GOOD]))
+    assert runner.main([str(broken), str(tmp_path / "missing.json"), str(good)]) == 1
+    assert "1 passed, 2 failed, 0 unknown" in capsys.readouterr().out
 
 
 def test_no_cases_at_all_is_not_a_pass(tmp_path: Path) -> None:
