@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from pathlib import Path
 
 import click
@@ -28,7 +29,7 @@ def down(*, location: Location, yes: bool, no_input: bool) -> int:
         return 0
     # A controller would start everything again.
     with only_one(location):
-        if not yes and no_input:
+        if not yes and (no_input or not sys.stdin.isatty()):
             raise UsageError("this stops all traffic and nobody may be asked", hint="say --yes")
         if not yes and not click.confirm(f"Stop all traffic of {location.shown_url}?", err=True):
             return 1

@@ -76,6 +76,14 @@ def test_no_repository_is_told_with_what_to_do(
         assert capsys.readouterr().err == f"error: {tmp_path} is not a git repository\nhint: give one with -R\n"
 
 
+def test_down_refuses_where_nobody_can_answer(tmp_path: Path, capsys: Capture) -> None:
+    repository = tmp_path / "models.git"
+    subprocess.run(["git", "init", "--quiet", "--bare", str(repository)], check=True)
+    (tmp_path / "state").mkdir()
+    assert main(["down", "-R", str(repository), "--state", str(tmp_path / "state")]) == 64
+    assert capsys.readouterr().err.endswith("hint: say --yes\n")
+
+
 def test_every_command_stands_in_one_group_and_says_what_it_does() -> None:
     grouped = [name for names in GROUPS.values() for name in names]
     assert sorted(grouped) == sorted(set(COMMANDS) - {"fail"})
