@@ -341,6 +341,123 @@ DRAIN = timedelta(seconds=5)
 """How long a version keeps running after it lost its last share, for requests in flight."""
 
 
+# --- forges ---------------------------------------------------------------------------------------------
+
+
+class PullState(StrEnum):
+    OPEN = "open"
+    MERGED = "merged"
+    CLOSED = "closed"
+    """Closed without being merged."""
+
+
+@dataclass(frozen=True)
+class Pull:
+    """A pull request (on GitLab: a merge request), by the number that people use for it."""
+
+    number: int
+    title: str
+    body: str
+    state: PullState
+    head: str
+    """Branch it comes from."""
+    head_sha: str
+    base: str
+    """Branch it wants to be merged into."""
+    author: str
+    url: str
+    labels: tuple[str, ...] = ()
+    merged_sha: str | None = None
+    foreign: bool = False
+    """Whether the branch is in another repository, a fork: its author may have no rights here."""
+
+
+@dataclass(frozen=True)
+class Remark:
+    """A comment on a pull request."""
+
+    id: int
+    author: str
+    body: str
+    at: datetime
+    edited: bool = False
+
+
+@dataclass(frozen=True)
+class Approving:
+    """A person's review that approves, of exactly one commit."""
+
+    by: str
+    sha: str
+    at: datetime
+
+
+class CheckState(StrEnum):
+    PENDING = "pending"
+    SUCCESS = "success"
+    FAILURE = "failure"
+    ERROR = "error"
+
+
+class Forge(Protocol):
+    """The web side of one hosted repository. Raises Unavailable, Denied and Conflict, never a library's errors.
+
+    Everything that writes is idempotent, so that whoever lost an answer asks again: what is there already is
+    found and brought up to date, not made a second time.
+    """
+
+    kind: str
+    """``github``, ``gitlab`` or ``gitea``."""
+
+    async def open_pulls(self) -> Sequence[Pull]:
+        """All open pull requests into the manifests' branch."""
+        ...
+
+    async def pull(self, number: int) -> Pull | None:
+        """One pull request; None if there is none of that number."""
+        ...
+
+    async def find_pull(self, head: str) -> Pull | None:
+        """The newest pull request from a branch of this repository, whatever its state."""
+        ...
+
+    async def ensure_pull(self, *, head: str, title: str, body: str, labels: Sequence[str] = ()) -> Pull:
+        """The open pull request from ``head``, made if need be, with this title, body and at least these labels."""
+        ...
+
+    async def merge_pull(self, number: int, *, head_sha: str) -> str:
+        """Merge it if its head is still ``head_sha``; the merge's commit. Conflict if it moved or cannot be merged."""
+        ...
+
+    async def close_pull(self, number: int) -> None:
+        """Close it without merging; no error if it is closed already."""
+        ...
+
+    async def set_status(self, sha: str, state: CheckState, *, context: str, description: str, url: str = "") -> None:
+        """The status of a commit under a context; a later one replaces an earlier."""
+        ...
+
+    async def mark(self, number: int, *, marker: str, body: str) -> None:
+        """Create or update the one comment of ours that carries ``marker``; equal text writes nothing."""
+        ...
+
+    async def remarks(self, number: int) -> Sequence[Remark]:
+        """All comments on a pull request, oldest first."""
+        ...
+
+    async def reply(self, number: int, body: str) -> None:
+        """A further comment. The one thing here that is not idempotent: callers remember what they answered."""
+        ...
+
+    async def approvals(self, number: int) -> Sequence[Approving]:
+        """Approvals in force: the last word of each reviewer, of whichever commit it was given."""
+        ...
+
+    async def whoami(self) -> str:
+        """Login of the account whose token is used: its own comments are no commands."""
+        ...
+
+
 # --- events ---------------------------------------------------------------------------------------------
 
 
