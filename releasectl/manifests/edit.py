@@ -40,11 +40,11 @@ def drop(text: bytes, release: str, candidates: tuple[str, ...], *, file: str = 
 def apply(text: bytes, release: str, edit: Edit, *, file: str = FILE) -> bytes:
     """Both at once: promote one candidate, drop others."""
     parsed = yaml.parse(file, text)
-    index = _find(file, parsed, release)
+    index = find_release(file, parsed, release)
     root = parsed.documents[index].root
     entries = _entries(root, {edit.promote, *edit.drop})
     if edit.promote and edit.promote not in entries:
-        raise _refused(file, f"names no candidate {edit.promote!r}", "unknown-name")
+        raise refused(file, f"names no candidate {edit.promote!r}", "unknown-name")
     cuts = [
         *_versions(file, root, parsed.text, entries.get(edit.promote or "")),
         *_removals(root, parsed.text, list(entries.values())),
@@ -53,11 +53,12 @@ def apply(text: bytes, release: str, edit: Edit, *, file: str = FILE) -> bytes:
     result = bom + splices.spliced(parsed.text, cuts).encode()
     expected = [to_data(document.root) for document in parsed.documents]
     expected[index] = _intended(expected[index], edit)
-    _verify(file, result, index, expected)
+    verify(file, result, index, expected)
     return result
 
 
-def _find(file: str, parsed: yaml.Parsed, release: str) -> int:
+def find_release(file: str, parsed: yaml.Parsed, release: str) -> int:
+    """Index of the document that declares a release; ManifestError if there is none, or a faulty one."""
     if parsed.stopped:
         raise ManifestError((parsed.stopped,))
     for index, document in enumerate(parsed.documents):
@@ -67,7 +68,7 @@ def _find(file: str, parsed: yaml.Parsed, release: str) -> int:
                 raise ManifestError(loaded.problems)
             if loaded.name == release:
                 return index
-    raise _refused(file, f"declares no release {release!r}", "unknown-name")
+    raise refused(file, f"declares no release {release!r}", "unknown-name")
 
 
 def _entries(root: Node, names: Set[str | None]) -> dict[str, int]:
@@ -87,7 +88,7 @@ def _versions(file: str, root: Node, text: str, candidate: int | None) -> list[S
     for component, entry in chosen.entries.items() if isinstance(chosen, Mapping) else ():
         old, new = descend(root, "spec", "stable", component), entry.value
         if not (isinstance(old, Scalar) and isinstance(new, Scalar) and isinstance(new.value, str)):
-            raise _refused(file, f"stable names no version of {component!r} to replace")
+            raise refused(file, f"stable names no version of {component!r} to replace")
         if old.value != new.value:
             found.append(splices.replaced(text, old, new.value))
     return found
@@ -116,14 +117,16 @@ def _intended(data: Any, edit: Edit) -> Any:
     return {**data, "spec": spec}
 
 
-def _verify(file: str, result: bytes, index: int, expected: list[Any]) -> None:
+def verify(file: str, result: bytes, index: int, expected: list[Any]) -> None:
+    """Read an edited text again: its documents must say what is expected, the one at ``index`` without a problem."""
     parsed = yaml.parse(file, result)
     if parsed.stopped or [to_data(document.root) for document in parsed.documents] != expected:
-        raise _refused(file, "is laid out in a way that cannot be edited safely")
+        raise refused(file, "is laid out in a way that cannot be edited safely")
     document = load_document(file, parsed.documents[index])
     if document.problems:
         raise ManifestError(document.problems)
 
 
-def _refused(file: str, message: str, code: str = "not-editable") -> ManifestError:
+def refused(file: str, message: str, code: str = "not-editable") -> ManifestError:
+    """The error of an edit that a person has to make."""
     return ManifestError((Problem(file, 0, 0, "", message, "edit the file by hand", code),))

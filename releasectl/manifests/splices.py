@@ -40,12 +40,12 @@ def _quoted(value: str, style: str) -> str:
     """A version name in quotes of a style; its characters need no escape in any."""
     if style == "'":
         return f"'{value}'"
-    if style == "" and _is_text(value):
+    if style == "" and is_text(value):
         return value
     return f'"{value}"'
 
 
-def _is_text(value: str) -> bool:
+def is_text(value: str) -> bool:
     """Whether an unquoted value is a string to us and to tools that still read YAML 1.1."""
     if not isinstance(resolve_plain(value), str):
         return False
@@ -59,7 +59,7 @@ def _is_text(value: str) -> bool:
 def without_items(text: str, sequence: Sequence, indices: list[int]) -> list[Splice]:
     """Take some, not all, of a list's items out."""
     if sequence.flow:
-        spans = [(item.start, _content_end(item)) for item in sequence.items]
+        spans = [(item.start, content_end(item)) for item in sequence.items]
         return _without_flow(text, spans, indices)
     column = sequence.column - 1
     items = [sequence.items[index] for index in indices]
@@ -71,12 +71,12 @@ def without_key(text: str, mapping: Mapping, key: str) -> list[Splice]:
     entries = list(mapping.entries.values())
     index = list(mapping.entries).index(key)
     if mapping.flow:
-        spans = [(entry.key.start, max(entry.key.end, _content_end(entry.value))) for entry in entries]
+        spans = [(entry.key.start, max(entry.key.end, content_end(entry.value))) for entry in entries]
         return _without_flow(text, spans, [index])
     return [_block(text, entries[index].key.start, entries[index].value, mapping.column - 1)]
 
 
-def _content_end(node: Node) -> int:
+def content_end(node: Node) -> int:
     """Where the last character of a value stands; libyaml ends a block at the token that follows it."""
     if isinstance(node, Scalar) or (isinstance(node, Mapping | Sequence) and node.flow):
         return node.end
@@ -97,6 +97,12 @@ def _flow_ends(node: Node) -> Iterable[int]:
 # --- block style ----------------------------------------------------------------------------------------
 
 
+def end_of_block(text: str, value: Node, column: int) -> int:
+    """Where the lines of a block's entry end, with the comments below that belong to it."""
+    last = _line_end(text, value.start + len(text[value.start : content_end(value)].rstrip()))
+    return _below(text, last, column)
+
+
 def _dash(text: str, item: Node, column: int) -> int:
     """The dash of a list item: on the item's line or, with a comment between, further up."""
     line = _line_start(text, item.start)
@@ -107,11 +113,9 @@ def _dash(text: str, item: Node, column: int) -> int:
 
 def _block(text: str, start: int, value: Node, column: int) -> Splice:
     """The lines of an entry that begins at ``start``, with the comments that belong to it."""
-    first = _line_start(text, start)
-    end = max(start, _content_end(value))
-    last = _line_end(text, start + len(text[start:end].rstrip()))
-    first = _above(text, first, column)
-    last = _below(text, last, column)
+    first = _above(text, _line_start(text, start), column)
+    end = max(start, content_end(value))
+    last = _below(text, _line_end(text, start + len(text[start:end].rstrip())), column)
     return Splice(_joined_blanks(text, first, last), last)
 
 
