@@ -53,7 +53,7 @@ def test_what_is_added_reads_as_if_a_person_had_written_it() -> None:
         "              - python\n"
         "              - serve.py\n"
         "              - --model\n"
-        '              - "yes: #1"\n',
+        "              - 'yes: #1'\n",
     ).replace(
         '  stable: {ocr: "1.0"}   # what serves\n',
         '  stable: {ocr: "1.0"}   # what serves\n'
