@@ -19,7 +19,8 @@ into blocks anywhere gives the same state to the bit.
 =====================================  ==================================================================
 ``TwoByTwo``                           two proportions, exact under any drift; ``worse=`` says which way
 ``Conditional``                        counts of rare harm (``Trials.of_events``), exact
-``Stratified``                         asymptotic, for ``Trials``, ``Moments``, ``RatioMoments``;
+``Stratified``                         asymptotic, for ``Trials``, ``Moments``, ``RatioMoments`` and, with a
+                                       covariate from before, ``AdjustedMoments``;
                                        ``claim="worse"`` for guardrails, ``"better"`` for superiority and
                                        non-inferiority; relative or absolute margin; dispersion factor
 ``Horizon``                            the same for a stage with a last tick: finds harm sooner, because
@@ -27,6 +28,7 @@ into blocks anywhere gives the same state to the bit.
                                        ``rule.p_value(peak)`` below alpha says the same
 ``SampleRatio``                        whether units reach the arms in the shares that were set
 ``Betting``                            limits for a bounded mean, as of paired differences
+``paired_interval``                    the same for differences of -1, 0 and 1, from their counts alone
 ``weighted_log_e``, ``bonferroni``, ``e_bh``, ``multipletests``, ``Ledger``: several metrics, one error
 ``Odds``                               two proportions over a stage whose information is planned: counts
                                        from the first tick, finds small and large harm soonest
@@ -61,6 +63,7 @@ from importlib import import_module
 from typing import Any
 
 _NAMES = {
+    "adjusted": ("AdjustedMoments", "Slope", "no_slope"),
     "arms": ("Arms",),
     "asymptotic": (
         "AsymptoticDifference", "AsymptoticLowerLimit", "asymp_cs_diff", "asymp_cs_diff_one_sided",
@@ -121,6 +124,7 @@ _NAMES = {
         "Gate", "dm", "dr", "dr_standard_error", "gate", "importance_weights", "ipw", "ipw_standard_error",
         "kish_ess", "replay", "sndr", "snipw", "snipw_standard_error",
     ),
+    "paired": ("mean_interval", "paired_interval", "paired_log_e"),
     "planned": (
         "crossing_chances", "obrien_fleming_bounds", "pocock_constant", "spending_bounds", "spent",
         "type1_of_repeated_z",
