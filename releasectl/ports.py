@@ -15,7 +15,7 @@ from releasectl.domain.assignment import Assignment
 from releasectl.domain.decision import Allocation, Decision
 from releasectl.domain.metric import Metric
 from releasectl.domain.observation import Block, Counts, ReadState
-from releasectl.domain.release import Process, Route
+from releasectl.domain.release import Interface, Process, Route
 
 # --- time -----------------------------------------------------------------------------------------------
 
@@ -455,6 +455,32 @@ class Forge(Protocol):
 
     async def whoami(self) -> str:
         """Login of the account whose token is used: its own comments are no commands."""
+        ...
+
+
+# --- registries -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Offer:
+    """The version that a registry has to offer: immutable, named and told apart by its digest."""
+
+    version: str
+    """As the registry calls it."""
+    artifact: str
+    digest: str | None = None
+    """``sha256:...`` of the artifact's content, where the registry tells or gives the content."""
+    interface: Interface | None = None
+    """Contract that the artifact declares itself."""
+    facts: tuple[tuple[str, str], ...] = ()
+    """What else people may want to know, as name and text."""
+
+
+class Registry(Protocol):
+    """One place where versions appear."""
+
+    async def newest(self) -> Offer | None:
+        """The version to follow now; None if there is none yet. Raises Unavailable or Denied."""
         ...
 
 

@@ -17,13 +17,14 @@ from releasectl.domain.environment import Environment
 from releasectl.domain.metric import BUILT_IN, Metric, MetricSet
 from releasectl.domain.policy import PromotionPolicy
 from releasectl.domain.release import Release
+from releasectl.domain.subscription import Subscription
 from releasectl.errors import ManifestError, Problem
-from releasectl.manifests import crosscheck, shipped
+from releasectl.manifests import crosscheck, shipped, subscriptions
 from releasectl.manifests.crosscheck import Given, at
 from releasectl.manifests.load import Document, FileResult, load_file
 from releasectl.manifests.nearest import suggestion
 
-M = TypeVar("M", Environment, PromotionPolicy, MetricSet)
+M = TypeVar("M", Environment, PromotionPolicy, MetricSet, Subscription)
 
 
 @dataclass(frozen=True)
@@ -135,14 +136,24 @@ class Catalog:
         """Every PolicyTest, valid or not, in file order."""
         return tuple(d for (kind, _), found in self._index.items() if kind == "PolicyTest" for d in found)
 
+    @property
+    def subscriptions(self) -> tuple[Subscription, ...]:
+        """Every subscription of which nothing is wrong, by name."""
+        documents = self._sound("Subscription", Subscription)
+        sound = [d for d in documents if not self._subscription_problems(d)]
+        values = [value for document in sound if (value := _value(document, Subscription))]
+        return tuple(sorted(values, key=lambda subscription: subscription.name))
+
     def problems(self) -> tuple[Problem, ...]:
         """Everything that is wrong in the repository, warnings included, in file order."""
         found = {problem for result in self.files.values() for problem in result.problems}
         for (kind, name), documents in self._index.items():
-            if kind in ("Environment", "PromotionPolicy", "MetricSet") and name:
+            if kind in ("Environment", "PromotionPolicy", "MetricSet", "Subscription") and name:
                 found.update(self._doubles(documents))
         for document in self._sound("PromotionPolicy", PromotionPolicy):
             found.update(self._policy_problems(document))
+        for document in self._sound("Subscription", Subscription):
+            found.update(self._subscription_problems(document))
         for name in self._metrics:
             found.update(self._metric_problems(name))
         for name in self.releases:
@@ -250,6 +261,13 @@ class Catalog:
                     message = f"release {other.name!r} in {other.file} takes the same requests: {key.shown}"
                     path = ("spec", "route") if document.value.spec.route.to_data() else ("metadata", "name")
                     yield at(document, path, message, "give one of them another prefix or host", "route-collision")
+
+    def _subscription_problems(self, document: Document) -> list[Problem]:
+        same = self._index["Subscription", document.name]
+        return [*subscriptions.check(document, self._declared, self.releases), *self._doubles(same)]
+
+    def _declared(self, release: str) -> list[Document]:
+        return self._index.get(("Release", release), [])
 
     def _policy_problems(self, document: Document) -> list[Problem]:
         return list(crosscheck.check_policy(document, self._metrics.keys() | BUILT_IN.keys()))

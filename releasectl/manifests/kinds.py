@@ -10,8 +10,9 @@ from releasectl.domain.metric import MetricSet
 from releasectl.domain.policy import PromotionPolicy
 from releasectl.domain.policy_test import PolicyTest
 from releasectl.domain.release import Release
+from releasectl.domain.subscription import Subscription
 
-Manifest = Release | PromotionPolicy | Environment | MetricSet | PolicyTest
+Manifest = Release | PromotionPolicy | Environment | MetricSet | PolicyTest | Subscription
 
 KINDS: Mapping[str, type[Manifest]] = {
     "Release": Release,
@@ -19,6 +20,7 @@ KINDS: Mapping[str, type[Manifest]] = {
     "Environment": Environment,
     "MetricSet": MetricSet,
     "PolicyTest": PolicyTest,
+    "Subscription": Subscription,
 }
 
 PLANNED = frozenset({"EvaluationSuite"})
@@ -27,7 +29,7 @@ PLANNED = frozenset({"EvaluationSuite"})
 GROUP = "releasectl.dev/"
 """How the ``apiVersion`` of every manifest begins."""
 
-FOLDERS = frozenset({"releases", "policies", "environments", "metrics", "suites"})
+FOLDERS = frozenset({"releases", "policies", "environments", "metrics", "suites", "subscriptions"})
 """Folders in which people expect manifests, at any depth; the kind decides, not the folder."""
 
 
