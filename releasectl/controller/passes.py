@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -41,6 +42,8 @@ log = structlog.get_logger(__name__)
 
 RACES = 8
 """Lost races that one pass puts up with; the next pass goes on."""
+_LONGEST_YIELD = 8
+"""After a lost race at most so many times as long is waited as a try takes."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +144,7 @@ class Controller:
 
     async def _decide_and_record(self, now: datetime, collected: Mapping[str, Collected]) -> Report:
         for attempt in range(RACES):
+            began = time.monotonic()
             view = self._git.view
             considered, faults = self._consider_all(view, collected, now)
             entries = [entry_of(c.given, c.decision) for c in considered.values() if c.decision.records]
@@ -149,7 +153,7 @@ class Controller:
                 recorded, fault = await self._record(entries)
             except Conflict as error:
                 log.info("somebody moved first; deciding again", attempt=attempt + 1, detail=error.message)
-                await asyncio.sleep(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311
+                await asyncio.sleep(_yielding(attempt, time.monotonic() - began))
                 await self._git.refresh()
                 for release in self._pending.settle(self._git.view.ledger):
                     self._book.settle(release)
@@ -271,6 +275,15 @@ class Controller:
             views=dict(self._sites.views),
             unrecorded=tuple(self._pending.entries),
         )
+
+
+def _yielding(lost: int, seconds: float) -> float:
+    """How long to stand back after so many lost races, when a try takes so long.
+
+    Whoever tries again at once meets the same rivals. Measured in tries, so that it suits a host in the next rack
+    and one across an ocean, and at random, so that rivals drift apart.
+    """
+    return seconds * random.uniform(0, min(2.0**lost, _LONGEST_YIELD))  # noqa: S311
 
 
 def log_decision(decision: Decision) -> None:
