@@ -44,8 +44,10 @@ class LogQuery(Model):
     """From predictions and outcomes posted to ``/v1/events``."""
 
     outcome: Annotated[str, Field(min_length=1)]
-    """Name of the outcome; its value counts as an event when it is at least ``threshold``."""
+    """Name of the outcome. For a proportion its value counts as an event when it is at least ``threshold``; a mean is
+    that of its values."""
     threshold: float = 1.0
+    """Of a proportion."""
 
 
 class PairedQuery(Model):
@@ -55,8 +57,12 @@ class PairedQuery(Model):
     """
 
     component: Name
+    measure: Literal["agreement", "errors", "slower"] = "agreement"
+    """What makes a pair an event: both answers are the same; only the candidate failed; it was slower."""
     field: str | None = None
     tolerance: float = 0.0
+    than_ms: float = 0.0
+    """By more than how many milliseconds the slower one must be so."""
 
 
 class Queries(Model):
@@ -74,13 +80,66 @@ class Queries(Model):
         return self
 
 
+STEPS = 1_000_000
+"""Into so many steps the range of a mean's values is divided; sums are integers in steps."""
+
+
+class Clip(Model):
+    """The range of values; what lies outside counts as the nearer bound.
+
+    One outlier would otherwise outweigh thousands of values, and there is no telling two means apart whose
+    variances have no end. The mean of the clipped values is what is compared, for every variant alike. Take the
+    bounds from the past (99.9 % of its values inside, say), not from the trial.
+    """
+
+    low: float = 0.0
+    high: float
+
+    @model_validator(mode="after")
+    def _range(self) -> Clip:
+        if self.high <= self.low:
+            raise ValueError("clip: high must be above low")
+        if max(abs(self.low), abs(self.high)) > 1000 * (self.high - self.low):
+            raise ValueError("clip: the range is too narrow for values of this size; measure the distance from low")
+        return self
+
+    @property
+    def step(self) -> float:
+        """The size of a step in the metric's own unit."""
+        return (self.high - self.low) / STEPS
+
+    def steps(self, value: float) -> int:
+        """The clipped value, in whole steps. ``value`` is finite."""
+        return round(min(max(value, self.low), self.high) / self.step)
+
+
+class Covariate(Model):
+    """A number about each unit from before it got its variant, such as what it spent last month.
+
+    What it explains of the values is taken off their variance (CUPED); the difference of the means stays what it
+    is. It must not depend on the variant: a number that the variant itself has worked out would hide its effect.
+    """
+
+    feature: Annotated[str, Field(min_length=1)]
+    """Name of a number in the ``features`` of the predictions. It alone of the features is kept."""
+    clip: Clip
+    missing: float = 0.0
+    """What counts where a prediction does not have it."""
+
+
 class Metric(Model):
     """One thing measured per variant."""
 
     name: Name
     description: str = ""
-    kind: Literal["proportion"] = "proportion"
-    """Events among trials, as exact integers."""
+    kind: Literal["proportion", "mean"] = "proportion"
+    """``proportion``: events among trials. ``mean``: the mean of one value per trial. Exact integers either way."""
+    unit: str = ""
+    """Of a mean: what its values are in, such as ``ms`` or ``EUR``; for people."""
+    clip: Clip | None = None
+    """Of a mean: the range of its values."""
+    covariate: Covariate | None = None
+    """Of a mean: what was known before and explains part of the values."""
     direction: Literal["lower", "higher"]
     """Which way is better."""
     maturity: Duration = parse_duration("0s")
@@ -88,6 +147,22 @@ class Metric(Model):
     stale_after: Duration = parse_duration("60s")
     """Data whose newest sample is older than this are stale."""
     query: Queries
+
+    @model_validator(mode="after")
+    def _of_its_kind(self) -> Metric:
+        if self.kind == "proportion":
+            given = [name for name in ("unit", "clip", "covariate") if getattr(self, name)]
+            if given:
+                raise ValueError(f"{given[0]} is for metrics of kind mean")
+            return self
+        if self.clip is None:
+            raise ValueError("a mean needs clip: the range of its values, such as {low: 0, high: 500}")
+        others = sorted(self.query.to_data().keys() - {"log"})
+        if others:
+            raise ValueError(f"a mean cannot be read from {others[0]}, which has counts only: use log")
+        if self.query.log is not None and "threshold" in self.query.log.model_fields_set:
+            raise ValueError("a mean has no threshold; leave it out, or make it a proportion")
+        return self
 
 
 class MetricSetSpec(Model):

@@ -17,9 +17,15 @@ class Counts(Model):
 
     trials: Annotated[int, Field(ge=0)] = 0
     events: Annotated[int, Field(ge=0)] = 0
+    opposite: Annotated[int, Field(ge=0)] = 0
+    """Of pairs, in how many it was the other way round: it happened to stable and not to the candidate."""
 
     def __add__(self, other: Counts) -> Counts:
-        return Counts(trials=self.trials + other.trials, events=self.events + other.events)
+        return Counts(
+            trials=self.trials + other.trials,
+            events=self.events + other.events,
+            opposite=self.opposite + other.opposite,
+        )
 
 
 class Block(Model):

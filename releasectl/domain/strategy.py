@@ -89,6 +89,22 @@ class Agreement(Model):
     """Numbers that differ by no more than this are the same."""
 
 
+class PairedErrors(Model):
+    """How much oftener a candidate may fail than stable does on the same requests."""
+
+    at_most: Annotated[float, Field(gt=0, lt=100)] = 1
+    """Percent of the pairs in which only the candidate failed, less those in which only stable did."""
+
+
+class Slower(Model):
+    """How often a candidate may take longer than stable does for the same request."""
+
+    than: Duration = parse_duration("50ms")
+    """By more than this, or it is not counted."""
+    at_most: Annotated[float, Field(gt=0, lt=100)] = 5
+    """Percent of the pairs of which both times are known."""
+
+
 class Shadow(Model):
     """Copies users' requests to the candidates, drops their answers and compares them with stable's."""
 
@@ -100,6 +116,9 @@ class Shadow(Model):
     component: Name | None = None
     """The component whose outputs are compared; the entry unless it is named."""
     agreement: Agreement = Agreement()
+    errors: PairedErrors | None = None
+    """Without it a failed answer counts as one that disagrees, and no more."""
+    slower: Slower | None = None
 
 
 class Approval(Model):

@@ -6,19 +6,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from releasectl.domain.base import digest_of
 from releasectl.domain.evidence import Evidence
 from releasectl.domain.metric import Metric
-from releasectl.domain.observation import Observation, Reading
+from releasectl.domain.observation import Observation
 from releasectl.domain.paired import paired_name
 from releasectl.domain.policy import Guardrail, Objective, PolicySpec, Watch
 from releasectl.domain.release import STABLE
 from releasectl.domain.reward import ArmReward
 from releasectl.domain.strategy import Bandit, Shadow, Stage
-from releasectl.evaluate.agreement import fold_pairs, judge_pairs
 from releasectl.evaluate.comparison import Comparison
 from releasectl.evaluate.guardrails import guardrail_comparison, judge_guardrail
 from releasectl.evaluate.objectives import judge_objective, objective_comparison
+from releasectl.evaluate.pairs import paired_rules
 from releasectl.evaluate.rewards import rewards_of
 from releasectl.evaluate.sample_ratio import fold_key, fold_sample_ratio, mismatch
 
@@ -55,8 +54,7 @@ def evaluate(
     """
     folds = folds if observed.folds is None else observed.folds
     if isinstance(stage, Shadow):
-        raw = observed.readings.get(paired_name(stage, metrics))
-        return _shadow(stage, policy, candidates, folds, raw)
+        return _shadow(stage, policy=policy, metrics=metrics, candidates=candidates, folds=folds, observed=observed)
     rows: list[Evidence] = []
     after: dict[str, Mapping[str, Any]] = {}
     for key, rule, comparison in _comparisons(policy, metrics, candidates):
@@ -78,18 +76,21 @@ def evaluate(
 
 def _shadow(
     stage: Shadow,
+    *,
     policy: PolicySpec,
+    metrics: Mapping[str, Metric],
     candidates: tuple[str, ...],
     folds: Folds,
-    raw: Reading | None,
+    observed: Observation,
 ) -> Evaluation:
     """A stage in which no user sees a candidate: its answers are judged, and guardrails have nothing to count."""
-    rules = digest_of(stage.agreement.to_data()).removeprefix("sha256:")[:8]
     rows, after = [], dict(folds)
     for candidate in candidates:
-        key = f"agreement/{candidate}/{rules}"
-        after[key] = fold_pairs(folds.get(key), raw.blocks if raw else (), candidate, stage.agreement, policy)
-        rows.append(judge_pairs(after[key], candidate, stage.agreement, policy, raw))
+        for rule in paired_rules(stage, policy):
+            raw = observed.readings.get(paired_name(stage, rule.measure, metrics))
+            key = rule.key(candidate)
+            after[key] = rule.fold(folds.get(key), raw.blocks if raw else (), candidate)
+            rows.append(rule.judge(after[key], candidate, raw))
     return Evaluation(evidence=tuple(rows), folds=after)
 
 

@@ -35,6 +35,9 @@ class Copies:
         self._rng = np.random.default_rng(3)
         self._numbers = itertools.count()
         self.agreeing = {"2": 0.99, "3": 0.99}
+        self.failing = {"stable": 0.02, "2": 0.02, "3": 0.02}
+        self.slow = {"2": 0.01, "3": 0.01}
+        self.with_failures = False
 
     async def read(
         self, metrics: Sequence[Metric], cursors: Mapping[str, Any], now: datetime
@@ -44,21 +47,34 @@ class Copies:
                 version = self._world.users.versions[table.release, table.tags[variant]]
                 for _ in range(points * 50 // 10_000):
                     same = bool(self._rng.random() < self.agreeing[version])
-                    self._answer(table.release, table.epoch, now, variant, table.tags[variant], same)
+                    self._answer(table.release, table.epoch, now, variant, table.tags[variant], version, same)
         return await self._source.read(metrics, cursors, now)
 
-    def _answer(self, release: str, epoch: int, now: datetime, variant: str, tag: str, same: bool) -> None:
+    def _answer(
+        self, release: str, epoch: int, now: datetime, variant: str, tag: str, version: str, same: bool
+    ) -> None:
         request = str(next(self._numbers))
         fields: dict[str, Any] = {"component": "app", "allocation_id": epoch}
-        self._log.append(
-            [
-                Prediction(request, release, "stable", now, output="yes", **fields),
-                Prediction(
-                    request, release, variant, now, output="yes" if same else "no", mirrored=True, tag=tag, **fields
-                ),
-            ],
-            [],
+        stable = Prediction(
+            request, release, "stable", now, output="yes", latency_ms=20.0, status=self._status("stable"), **fields
         )
+        tried = Prediction(
+            request,
+            release,
+            variant,
+            now,
+            output="yes" if same else "no",
+            latency_ms=200.0 if self._rng.random() < self.slow[version] else 20.0,
+            status=self._status(version),
+            mirrored=True,
+            tag=tag,
+            **fields,
+        )
+        self._log.append([stable, tried], [])
+
+    def _status(self, version: str) -> int | None:
+        # Drawn only where a test is about failures, so that the others keep their course.
+        return (500 if self._rng.random() < self.failing[version] else 200) if self.with_failures else None
 
 
 @pytest.fixture
@@ -147,3 +163,44 @@ async def test_the_evidence_survives_a_restart(world: World) -> None:
     world.restart()
     after = (await world.run_for(1))[0].considered["shop"].decision.evidence[0].tried.trials
     assert after >= before > 0
+
+
+LIMITS = "agreement: {atLeast: 90}, errors: {atMost: 2}, slower: {than: 50ms, atMost: 5}"
+
+
+@pytest.fixture
+async def limited(world: World) -> World:
+    """With limits on errors and times as well; both variants fail now and then."""
+    copies(world).with_failures = True
+    world.replace("releases/shop.yaml", "agreement: {atLeast: 90}", LIMITS)
+    await world.run_for(2)
+    return world
+
+
+async def test_one_that_fails_no_oftener_and_is_no_slower_goes_on_after_proof_of_each(limited: World) -> None:
+    limited.add_candidate("2")
+    await limited.run_until(lambda: "ADVANCE StagePassed" in limited.reasons())
+    proven = {row["metric"]: row["state"] for row in limited.records()[-1]["decision"]["evidence"]}
+    assert proven == {"agreement": "ok", "paired-errors": "ok", "slower-answers": "ok"}
+
+
+async def test_one_that_fails_where_stable_answers_is_taken_back_before_any_user_is_served(limited: World) -> None:
+    copies(limited).failing["2"] = 0.08
+    limited.add_candidate("2")
+    await limited.run_for(40)
+    assert limited.reasons()[-1] == "ROLLBACK GuardrailBreached"
+    last = limited.state().last
+    assert last is not None
+    assert "points oftener than stable" in last.message
+    assert limited.users.served.get(("shop", "2"), 0) == 0
+    assert run_replay(limited).return_value == 0
+
+
+async def test_one_that_answers_alike_but_late_is_taken_back(limited: World) -> None:
+    copies(limited).slow["2"] = 0.2
+    limited.add_candidate("2")
+    await limited.run_for(40)
+    last = limited.state().last
+    assert last is not None
+    assert "took over 50ms longer than stable's" in last.message
+    assert limited.reasons()[-1] == "ROLLBACK GuardrailBreached"

@@ -24,7 +24,8 @@ from releasectl.ports import Increment, SourceReading
 _FAILED = 500
 
 _PAIRS = """
-SELECT m.release, m.variant, m.allocation_id, m.tag, s.output, s.status, m.output, m.status
+SELECT m.release, m.variant, m.allocation_id, m.tag,
+    s.output, s.status, s.latency_ms, m.output, m.status, m.latency_ms
 FROM prediction n
 JOIN prediction o ON o.request_id = n.request_id AND o.release = n.release AND o.component = n.component
     AND o.id < n.id AND o.mirrored <> n.mirrored
@@ -36,10 +37,11 @@ ORDER BY n.id, o.id
 
 
 class PairedSource:
-    """Counts pairs and, as events, those that agree.
+    """Counts pairs and, as events, those in which what is asked for is so.
 
-    Equal JSON agrees, numbers within the tolerance. A candidate that answers with an error disagrees; where stable
-    gave no answer there is nothing to compare with, and the pair does not count.
+    Agreement: equal JSON agrees, numbers within the tolerance. A candidate that answers with an error disagrees;
+    where stable gave no answer there is nothing to compare with, and the pair does not count. Errors: the candidate
+    failed and stable did not, and the opposite. Slower: by more than the query's margin, of pairs with both times.
     """
 
     kind = "paired"
@@ -91,16 +93,51 @@ def _reading(db: sqlite3.Connection, query: PairedQuery, cursor: Any, here: int)
 def _increments(db: sqlite3.Connection, query: PairedQuery, old: int, new: int) -> Iterator[Increment]:
     trials: Counter[_Key] = Counter()
     events: Counter[_Key] = Counter()
+    opposite: Counter[_Key] = Counter()
     parameters = {"old": old, "new": new, "component": query.component, "stable": STABLE}
-    for *key, stable, stable_status, tried, tried_status in db.execute(_PAIRS, parameters):
-        if stable is None or (stable_status or 0) >= _FAILED:
-            continue
-        trials[_Key(*key)] += 1
-        failed = tried is None or (tried_status or 0) >= _FAILED
-        events[_Key(*key)] += not failed and agrees(json.loads(stable), json.loads(tried), query)
-    for found, count in sorted(trials.items(), key=repr):
-        counts = Counts(trials=count, events=events[found])
-        yield Increment(found.release, found.variant, counts, tag=found.tag, epoch=found.epoch)
+    for release, variant, epoch, tag, *both in db.execute(_PAIRS, parameters):
+        key, stable, tried = _Key(release, variant, epoch, tag), Answer(*both[:3]), Answer(*both[3:])
+        found = _counted(stable, tried, query)
+        if found is not None:
+            trials[key] += 1
+            events[key] += found > 0
+            opposite[key] += found < 0
+    for key, count in sorted(trials.items(), key=repr):
+        counts = Counts(trials=count, events=events[key], opposite=opposite[key])
+        yield Increment(key.release, key.variant, counts, tag=key.tag, epoch=key.epoch)
+
+
+class Answer(NamedTuple):
+    """One half of a pair as it was logged."""
+
+    output: str | None
+    """JSON."""
+    status: int | None
+    latency_ms: float | None
+
+    @property
+    def failed(self) -> bool:
+        return self.output is None or (self.status or 0) >= _FAILED
+
+
+def _counted(stable: Answer, tried: Answer, query: PairedQuery) -> int | None:
+    """1 if the pair is an event, -1 if it is the opposite of one, 0 if neither, None if it tells nothing."""
+    match query.measure:
+        case "agreement":
+            return None if stable.failed else int(same_answer(stable, tried, query))
+        case "errors":
+            return tried.failed - stable.failed
+        case "slower":
+            if stable.latency_ms is None or tried.latency_ms is None:
+                return None
+            return int(tried.latency_ms - stable.latency_ms > query.than_ms)
+
+
+def same_answer(stable: Answer, tried: Answer, query: PairedQuery) -> bool:
+    """Whether the candidate gave stable's answer, as far as the query looks."""
+    if tried.output is None or stable.output is None or tried.failed:
+        return False
+    return agrees(json.loads(stable.output), json.loads(tried.output), query)
 
 
 def agrees(one: Any, other: Any, query: PairedQuery) -> bool:

@@ -29,9 +29,9 @@ def log(tmp_path: Path) -> Iterator[EventLog]:
 class Reader:
     """Reads on from where it was."""
 
-    def __init__(self, log: EventLog) -> None:
+    def __init__(self, log: EventLog, query: PairedQuery = ALL) -> None:
         self._source = PairedSource(log)
-        self._metric = Metric(name="agreement", direction="higher", query=Queries(paired=ALL))
+        self._metric = Metric(name="agreement", direction="higher", query=Queries(paired=query))
         self._cursors: dict[str, Any] = {}
 
     async def read(self) -> SourceReading:
@@ -77,6 +77,27 @@ async def test_a_failed_candidate_disagrees_and_a_failed_stable_tells_nothing(lo
     log.append([answer("3", "a", status=503), answer("3", "a", "next")], [])
     log.append([answer("4", None), answer("4", "a", "next")], [])
     assert await reader.counts() == {"next": (2, 0)}
+
+
+async def test_errors_are_counted_where_only_one_of_the_two_failed(log: EventLog) -> None:
+    reader = Reader(log, PairedQuery(component="app", measure="errors"))
+    await reader.read()
+    log.append([answer("1", "a"), answer("1", "a", "next", status=500)], [])
+    log.append([answer("2", "a", status=503), answer("2", "b", "next")], [])
+    log.append([answer("3", None), answer("3", None, "next", status=500)], [])
+    log.append([answer("4", "a"), answer("4", "b", "next")], [])
+    (one,) = (await reader.read()).increments
+    assert (one.counts.trials, one.counts.events, one.counts.opposite) == (4, 1, 1)
+
+
+async def test_slower_needs_both_times_and_the_whole_margin(log: EventLog) -> None:
+    reader = Reader(log, PairedQuery(component="app", measure="slower", than_ms=50))
+    await reader.read()
+    for number, (stable, tried) in enumerate([(10, 61), (10, 60), (200, 10), (10, None), (None, 500)]):
+        log.append(
+            [answer(str(number), "a", latency_ms=stable), answer(str(number), "a", "next", latency_ms=tried)], []
+        )
+    assert await reader.counts() == {"next": (3, 1)}
 
 
 async def test_other_components_and_real_requests_of_a_candidate_are_no_pairs(log: EventLog, reader: Reader) -> None:
