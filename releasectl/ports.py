@@ -15,7 +15,7 @@ from releasectl.domain.assignment import Assignment
 from releasectl.domain.decision import Allocation, Decision
 from releasectl.domain.metric import Metric
 from releasectl.domain.observation import Block, Counts, ReadState
-from releasectl.domain.release import Interface, Process, Route
+from releasectl.domain.release import Interface, Process, Route, Version
 
 # --- time -----------------------------------------------------------------------------------------------
 
@@ -474,6 +474,8 @@ class Offer:
     """Contract that the artifact declares itself."""
     facts: tuple[tuple[str, str], ...] = ()
     """What else people may want to know, as name and text."""
+    declared: Version | None = None
+    """The version as another manifest declares it, where it comes from one."""
 
 
 class Registry(Protocol):

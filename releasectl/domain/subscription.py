@@ -19,7 +19,7 @@ class MlflowModel(Model):
 
     type: Literal["mlflow"]
     url: Url
-    model: Annotated[str, Field(min_length=1)]
+    model: Annotated[str, StringConstraints(pattern=r"^[^'\"\\/:]+$")]
     alias: Annotated[str, Field(min_length=1)] | None = None
     """Follow this alias, such as ``champion``; without it the highest version that is ready."""
     token_variable: str | None = None

@@ -1,0 +1,1 @@
+"""Registries: where versions of components appear."""
