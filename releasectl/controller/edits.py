@@ -70,15 +70,20 @@ class EditedManifests:
             return None
         held = {item.identity for item in decision.state.quarantine if item.decision == decision.id}
         drop = tuple(name for name in decision.edit.drop if _identities(desired.release, name) & held)
-        return decision.edit.model_copy(update={"drop": drop}) if drop else None
+        lines = {
+            name: components
+            for name, components in decision.edit.lines.items()
+            if _identities(desired.release, name) & held
+        }
+        return decision.edit.model_copy(update={"drop": drop, "lines": lines}) if drop or lines else None
 
 
 def _identities(release: Release, candidate: str) -> set[str]:
-    """Identities of the artifacts that a candidate of the manifest brings."""
-    tried = next((one for one in release.spec.candidates if one.name == candidate), None)
+    """Identities of the artifacts that a candidate of the manifest brings and tries now."""
+    tried = release.candidate(candidate)
     if tried is None:
         return set()
-    return {release.variant(candidate).versions[component].identity for component in tried.versions}
+    return {release.variant(candidate).versions[component].identity for component in release.tried(tried)}
 
 
 def _path(decision: Decision) -> str:

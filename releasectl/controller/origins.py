@@ -7,6 +7,7 @@ there. A comment, another candidate, a changed stable or a bot's edit make nobod
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from releasectl.decide.inputs import Origin
 from releasectl.domain.base import digest_of
@@ -32,7 +33,7 @@ def origins_of(repo: ReleaseRepo, release: Release, path: str, commit: str) -> M
     found: dict[str, Origin] = {}
     for entry in repo.log(commit, limit=FURTHEST, path=path):
         before = _contents_at(repo, entry, release.name, path)
-        for name in [name for name, content in wanted.items() if before.get(name) != content]:
+        for name in [name for name, content in wanted.items() if not content.stood_in(before.get(name))]:
             # This commit is older than the one that changed it, or there is none that did.
             del wanted[name]
         for name in wanted:
@@ -42,7 +43,22 @@ def origins_of(repo: ReleaseRepo, release: Release, path: str, commit: str) -> M
     return found
 
 
-def _contents_at(repo: ReleaseRepo, entry: LogEntry, release: str, path: str) -> Mapping[str, str]:
+@dataclass(frozen=True)
+class _Content:
+    """What a candidate asks for."""
+
+    unit: str
+    lines: Mapping[str, str]
+    """Component -> digest of the version."""
+
+    def stood_in(self, before: _Content | None) -> bool:
+        """Whether an older content asked for all of this; of an independent unit, lines have been settled since."""
+        if before is None or before.unit != self.unit:
+            return False
+        return self.lines.items() <= before.lines.items() if self.unit == "independent" else self.lines == before.lines
+
+
+def _contents_at(repo: ReleaseRepo, entry: LogEntry, release: str, path: str) -> Mapping[str, _Content]:
     file = repo.tree(entry.sha).get(path)
     if file is None:
         return {}
@@ -52,14 +68,13 @@ def _contents_at(repo: ReleaseRepo, entry: LogEntry, release: str, path: str) ->
     return {}
 
 
-def _contents(release: Release) -> dict[str, str]:
-    """Candidate -> digest of the versions in which it differs from stable."""
+def _contents(release: Release) -> dict[str, _Content]:
     found = {}
     for candidate in release.spec.candidates:
-        versions = {}
+        lines = {}
         for component, name in candidate.versions.items():
             declared = release.component(component)
             version = declared.version(name) if declared else None
-            versions[component] = version.to_data() if version else {}
-        found[candidate.name] = digest_of(versions)
+            lines[component] = digest_of(version.to_data() if version else {})
+        found[candidate.name] = _Content(candidate.unit, lines)
     return found

@@ -99,7 +99,8 @@ def start(given: Input) -> Decision:
     variants = {name: desired.release.variant(name) for name in (STABLE, *names)}
     finding = Finding(
         Reason.CANDIDATE_STARTED,
-        f"{', '.join(names)} ready; {_stage_title(given, 0)} begins with {allocation}",
+        f"{', '.join(_called(desired.release, name) for name in names)} ready; "
+        f"{_stage_title(given, 0)} begins with {allocation}",
         candidate=names[0],
     )
     return _decision(
@@ -152,7 +153,7 @@ def next_stage(given: Input, following: int, finish: Finish) -> Decision:
         Action.ADVANCE,
         Finding(Reason.STAGE_PASSED, message, candidate=kept[0]),
         after,
-        edit=Edit(drop=dropped) if dropped else None,
+        edit=_edit(desired_of(given).release, drop=dropped) if dropped else None,
     )
 
 
@@ -161,13 +162,15 @@ def promote(given: Input, candidate: str, finding: Finding) -> Decision:
     release = desired_of(given).release
     promoted = state_of(given).variants[candidate].model_copy(update={"name": STABLE})
     after = _next(given, allocation=Allocation.all_to(STABLE)) | _ended(given)
-    after |= {"variants": {STABLE: promoted}, "intent": release.settled(promote=candidate).intent}
+    after |= {"variants": {STABLE: promoted}, "intent": release.settled(promote=candidate).at_rest().intent}
+    message = finding.message + _what_follows(release, promote=candidate)
+    others = tuple(other.name for other in release.spec.candidates if other.name != candidate)
     return _decision(
         given,
         Action.PROMOTE,
-        Finding(finding.reason, finding.message, candidate=candidate, request=finding.request),
+        Finding(finding.reason, message, candidate=candidate, request=finding.request),
         after,
-        edit=Edit(promote=candidate, drop=tuple(c.name for c in release.spec.candidates if c.name != candidate)),
+        edit=_edit(release, promote=candidate, drop=others),
     )
 
 
@@ -184,19 +187,20 @@ def rollback(given: Input, finding: Finding) -> Decision:
     after = _next(given, allocation=_without(state.allocation, names)) | _dropping(given, names)
     if set(names) >= set(state.candidates):
         # Candidates that are left in the manifest are not part of what is settled: the next pass starts them.
-        every = tuple(candidate.name for candidate in release.spec.candidates)
-        after |= _ended(given) | {"intent": release.settled(drop=every).intent}
+        after |= _ended(given) | {"intent": release.at_rest().intent}
     if state.progress is not None and not given.invalid and release.intent != state.intent:
         # The manifest has moved on, with or without a request: the next pass compares the two.
         after["intent"] = ""
     if not state.candidates:
         after["epoch"] = state.epoch
+    edit = None if withdrawn or given.invalid else _edit(release, drop=names)
+    message = finding.message + (_what_follows(release, drop=names) if edit else "")
     decision = _decision(
         given,
         Action.ROLLBACK,
-        Finding(finding.reason, finding.message, candidate=names[0], request=finding.request),
+        Finding(finding.reason, message, candidate=names[0], request=finding.request),
         after,
-        edit=None if withdrawn or given.invalid else Edit(drop=names),
+        edit=edit,
     )
     if withdrawn or decision.state is None:
         return decision
@@ -288,14 +292,58 @@ def _dropping(given: Input, names: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
+def _edit(release: Release, *, promote: str | None = None, drop: tuple[str, ...] = ()) -> Edit:
+    """What the manifest must become: see ``Release.settled``."""
+    lines: dict[str, tuple[str, ...]] = {}
+    for name in (promote,) if promote else drop:
+        candidate = release.candidate(name)
+        if candidate and candidate.unit == "independent":
+            left = release.remaining(candidate, promoted=name == promote)
+            lines[name] = tuple(component for component in candidate.versions if component not in left)
+    return Edit(promote=promote, drop=tuple(name for name in drop if name not in lines), lines=lines)
+
+
+def _called(release: Release, name: str) -> str:
+    """A candidate's name; of an independent unit, what of it is tried, if that is not all."""
+    candidate = release.candidate(name)
+    left = release.remaining(candidate, promoted=True) if candidate else {}
+    if candidate is None or not left:
+        return name
+    return f"{name} ({_listed(release.tried(candidate))} alone, {_listed(left)} after it)"
+
+
+def _what_follows(release: Release, *, promote: str | None = None, drop: tuple[str, ...] = ()) -> str:
+    """A half-sentence about the lines of independent units that are left, and those that go untried."""
+    found = ""
+    for name in (promote,) if promote else drop:
+        candidate = release.candidate(name)
+        if candidate is None or candidate.unit == "atomic":
+            continue
+        left = release.remaining(candidate, promoted=name == promote)
+        tried = release.tried(candidate)
+        gone = {
+            component: version
+            for component, version in candidate.versions.items()
+            if component not in {*left, *tried} and release.spec.stable.get(component) != version
+        }
+        if gone:
+            found += f"; {_listed(gone)} needs {', '.join(tried)} and goes with it untried, not held"
+        if left:
+            found += f"; {_listed(left)} of {name} is still to be tried"
+    return found
+
+
+def _listed(versions: Mapping[str, str]) -> str:
+    return ", ".join(f"{component} {version}" for component, version in versions.items())
+
+
 def _settled(given: Input, finding: Finding, action: Action) -> Decision:
     release = desired_of(given).release
-    names = tuple(candidate.name for candidate in release.spec.candidates)
     after = _next(given, allocation=Allocation.all_to(STABLE)) | surroundings(given) | _ended(given)
     after |= {
         "variants": {STABLE: release.variant(STABLE)},
         # Candidates are not part of what is settled: with any, the next pass sees a difference and starts them.
-        "intent": release.settled(drop=names).intent,
+        "intent": release.at_rest().intent,
         "removed": False,
     }
     return _decision(given, action, finding, after)

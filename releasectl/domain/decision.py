@@ -211,6 +211,8 @@ class Edit(Model):
 
     promote: Name | None = None
     drop: tuple[Name, ...] = ()
+    lines: Mapping[Name, tuple[Name, ...]] = {}
+    """Independent unit -> components whose lines go; the others stay, and with the last line goes the candidate."""
 
 
 class Decision(Model):

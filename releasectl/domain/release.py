@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -113,6 +113,9 @@ class Candidate(Model):
 
     name: Name
     versions: Annotated[Mapping[Name, VersionName], Field(min_length=1)]
+    unit: Literal["atomic", "independent"] = "atomic"
+    """``atomic``: all its versions are tried, promoted and taken back as one. ``independent``: one component after
+    the other, each on top of what was promoted before it."""
 
 
 class Sticky(Model):
@@ -187,11 +190,67 @@ class Release(Model):
         """The component of that name, if it is declared."""
         return next((component for component in self.spec.components if component.name == name), None)
 
+    def candidate(self, name: str) -> Candidate | None:
+        """The candidate of that name, if the manifest has it."""
+        return next((candidate for candidate in self.spec.candidates if candidate.name == name), None)
+
+    def tried(self, candidate: Candidate) -> Mapping[Name, VersionName]:
+        """The versions of a candidate that are on trial together: all, or the first one of an independent unit.
+
+        Producers come before their consumers. What feeds a component is then settled before it is judged, so that
+        no verdict is about inputs that change right after it.
+        """
+        if candidate.unit == "atomic":
+            return candidate.versions
+        differing = self._differing(candidate)
+        first = next((name for name in self.graph_order if name in differing), None)
+        return {first: differing[first]} if first else {}
+
+    def remaining(self, candidate: Candidate, *, promoted: bool) -> Mapping[Name, VersionName]:
+        """What a candidate still asks for once the versions on trial are settled; empty if it is done with.
+
+        After a rollback the components that need an answer of the one taken back go with it: they were to be tried
+        on top of it, and without it they would be a combination that nobody asked for.
+        """
+        settled = set(self.tried(candidate))
+        if not promoted:
+            settled |= {name for name in candidate.versions if settled & self._needs(name)}
+        left = {} if candidate.unit == "atomic" else self._differing(candidate)
+        return {name: version for name, version in left.items() if name not in settled}
+
+    @cached_property
+    def graph_order(self) -> tuple[str, ...]:
+        """Names of the components, each after those whose answers it needs; otherwise as in the manifest."""
+        ordered: list[str] = []
+        left = {component.name: component for component in self.spec.components}
+        while left:
+            free = [name for name, one in left.items() if not left.keys() & {*one.after}]
+            # Of a circle, which validation refuses, any one has to begin.
+            first = (free or list(left))[0]
+            del left[first]
+            ordered.append(first)
+        return tuple(ordered)
+
+    def _needs(self, name: str) -> set[str]:
+        """Components whose answers one needs, by any number of edges."""
+        found: set[str] = set()
+        ahead = [name]
+        while ahead:
+            component = self.component(ahead.pop())
+            new = {*component.after} - found if component else set()
+            found |= new
+            ahead += new
+        return found
+
+    def _differing(self, candidate: Candidate) -> dict[Name, VersionName]:
+        return {name: one for name, one in candidate.versions.items() if self.spec.stable.get(name) != one}
+
     def variant(self, name: str) -> Variant:
-        """Stable or a candidate, resolved to versions. Assumes cross-checked references; KeyError otherwise."""
+        """Stable or what is tried of a candidate, resolved to versions. Assumes cross-checked references; KeyError
+        otherwise."""
         chosen = dict(self.spec.stable)
         if name != STABLE:
-            chosen |= {c.name: c for c in self.spec.candidates}[name].versions
+            chosen |= self.tried({c.name: c for c in self.spec.candidates}[name])
         versions = {}
         for component in self.spec.components:
             version = component.version(chosen[component.name])
@@ -201,14 +260,32 @@ class Release(Model):
         return Variant(name=name, versions=versions)
 
     def settled(self, *, promote: str | None = None, drop: tuple[str, ...] = ()) -> Release:
-        """The release as it reads once a candidate is promoted (all candidates go) or some are dropped."""
-        gone = {candidate.name for candidate in self.spec.candidates} if promote else set(drop)
+        """The release as it reads once a candidate is promoted (all others go) or some are dropped.
+
+        Of an independent unit only what was tried is settled; its other lines stay.
+        """
         stable = dict(self.spec.stable)
+        kept: list[Candidate] = []
         for candidate in self.spec.candidates:
+            left = candidate.versions
             if candidate.name == promote:
-                stable |= candidate.versions
-        kept = tuple(candidate for candidate in self.spec.candidates if candidate.name not in gone)
-        return self.model_copy(update={"spec": self.spec.model_copy(update={"stable": stable, "candidates": kept})})
+                stable |= self.tried(candidate)
+                left = self.remaining(candidate, promoted=True)
+            elif promote is not None:
+                left = {}
+            elif candidate.name in drop:
+                left = self.remaining(candidate, promoted=False)
+            if left:
+                kept.append(candidate.model_copy(update={"versions": left}))
+        return self._with(stable, kept)
+
+    def at_rest(self) -> Release:
+        """The release without its candidates."""
+        return self._with(self.spec.stable, ())
+
+    def _with(self, stable: Mapping[str, str], candidates: Iterable[Candidate]) -> Release:
+        update = {"stable": stable, "candidates": tuple(candidates)}
+        return self.model_copy(update={"spec": self.spec.model_copy(update=update)})
 
     @property
     def entry(self) -> str:

@@ -38,16 +38,16 @@ def drop(text: bytes, release: str, candidates: tuple[str, ...], *, file: str = 
 
 
 def apply(text: bytes, release: str, edit: Edit, *, file: str = FILE) -> bytes:
-    """Both at once: promote one candidate, drop others."""
+    """All at once: promote one candidate, drop others, take single lines out of independent units."""
     parsed = yaml.parse(file, text)
     index = find_release(file, parsed, release)
     root = parsed.documents[index].root
-    entries = _entries(root, {edit.promote, *edit.drop})
+    entries = _entries(root, {edit.promote, *edit.drop, *edit.lines})
     if edit.promote and edit.promote not in entries:
         raise refused(file, f"names no candidate {edit.promote!r}", "unknown-name")
     cuts = [
-        *_versions(file, root, parsed.text, entries.get(edit.promote or "")),
-        *_removals(root, parsed.text, list(entries.values())),
+        *_versions(file, root, parsed.text, entries.get(edit.promote or ""), edit),
+        *_removals(root, parsed.text, entries, edit),
     ]
     bom = text[: len(text) - len(parsed.text.encode())]
     result = bom + splices.spliced(parsed.text, cuts).encode()
@@ -79,13 +79,15 @@ def _entries(root: Node, names: Set[str | None]) -> dict[str, int]:
     return {name: index for name, index in found.items() if name in names}
 
 
-def _versions(file: str, root: Node, text: str, candidate: int | None) -> list[Splice]:
-    """Rewrite the versions of stable that the candidate at an index overrides."""
+def _versions(file: str, root: Node, text: str, candidate: int | None, edit: Edit) -> list[Splice]:
+    """Rewrite the versions of stable that the candidate at an index overrides, as far as the edit is about them."""
     if candidate is None:
         return []
     chosen = descend(root, "spec", "candidates", candidate, "versions")
     found = []
     for component, entry in chosen.entries.items() if isinstance(chosen, Mapping) else ():
+        if not _is_settled(edit, edit.promote or "", component):
+            continue
         old, new = descend(root, "spec", "stable", component), entry.value
         if not (isinstance(old, Scalar) and isinstance(new, Scalar) and isinstance(new.value, str)):
             raise refused(file, f"stable names no version of {component!r} to replace")
@@ -94,26 +96,43 @@ def _versions(file: str, root: Node, text: str, candidate: int | None) -> list[S
     return found
 
 
-def _removals(root: Node, text: str, entries: list[int]) -> list[Splice]:
-    """Take entries out of the candidates; with the last one goes the whole key."""
+def _removals(root: Node, text: str, entries: dict[str, int], edit: Edit) -> list[Splice]:
+    """Take entries out of the candidates, or lines out of entries; with the last entry goes the whole key."""
     spec, listed = descend(root, "spec"), descend(root, "spec", "candidates")
     if not entries or not isinstance(spec, Mapping) or not isinstance(listed, Sequence):
         return []
-    if len(entries) == len(listed.items):
-        return splices.without_key(text, spec, "candidates")
-    return splices.without_items(text, listed, sorted(entries))
+    found: list[Splice] = []
+    gone: list[int] = []
+    for name, index in entries.items():
+        chosen = descend(root, "spec", "candidates", index, "versions")
+        lines = list(chosen.entries) if isinstance(chosen, Mapping) else []
+        settled = [component for component in lines if _is_settled(edit, name, component)]
+        if settled == lines or not isinstance(chosen, Mapping):
+            gone.append(index)
+        else:
+            found += splices.without_keys(text, chosen, settled)
+    if len(gone) == len(listed.items):
+        return splices.without_keys(text, spec, ["candidates"])
+    return found + splices.without_items(text, listed, sorted(gone))
+
+
+def _is_settled(edit: Edit, candidate: str, component: str) -> bool:
+    """Whether a candidate's line for a component goes."""
+    return component in edit.lines.get(candidate, (component,))
 
 
 def _intended(data: Any, edit: Edit) -> Any:
     spec = dict(data["spec"])
-    gone = {edit.promote, *edit.drop}
-    if not any(candidate["name"] in gone for candidate in spec.get("candidates", [])):
+    touched = {edit.promote, *edit.drop, *edit.lines}
+    if not any(candidate["name"] in touched for candidate in spec.get("candidates", [])):
         return data
     for candidate in spec.pop("candidates"):
-        if candidate["name"] == edit.promote:
-            spec["stable"] = spec["stable"] | candidate["versions"]
-        if candidate["name"] not in gone:
-            spec.setdefault("candidates", []).append(candidate)
+        name, versions = candidate["name"], candidate["versions"]
+        settled = {key: one for key, one in versions.items() if name in touched and _is_settled(edit, name, key)}
+        if name == edit.promote:
+            spec["stable"] = spec["stable"] | settled
+        if left := {key: one for key, one in versions.items() if key not in settled}:
+            spec.setdefault("candidates", []).append(candidate | {"versions": left})
     return {**data, "spec": spec}
 
 

@@ -66,14 +66,16 @@ def without_items(text: str, sequence: Sequence, indices: list[int]) -> list[Spl
     return [_block(text, _dash(text, item, column), item, column) for item in items]
 
 
-def without_key(text: str, mapping: Mapping, key: str) -> list[Splice]:
-    """Take a key and its value out."""
+def without_keys(text: str, mapping: Mapping, keys: Iterable[str]) -> list[Splice]:
+    """Take keys and their values out."""
     entries = list(mapping.entries.values())
-    index = list(mapping.entries).index(key)
+    names = list(mapping.entries)
+    indices = sorted(names.index(key) for key in keys)
     if mapping.flow:
         spans = [(entry.key.start, max(entry.key.end, content_end(entry.value))) for entry in entries]
-        return _without_flow(text, spans, [index])
-    return [_block(text, entries[index].key.start, entries[index].value, mapping.column - 1)]
+        return _without_flow(text, spans, indices)
+    column = mapping.column - 1
+    return [_block(text, entries[index].key.start, entries[index].value, column) for index in indices]
 
 
 def content_end(node: Node) -> int:

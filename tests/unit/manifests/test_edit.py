@@ -6,6 +6,7 @@ import difflib
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from releasectl.domain.decision import Edit
 from releasectl.errors import ManifestError
@@ -113,6 +114,88 @@ def test_promoting_one_and_dropping_another_is_one_edit() -> None:
         '+   stable: {sentiment: "2.0"}',
         f"-   candidates: {more}",
     ]
+
+
+UNIT = """\
+apiVersion: releasectl.dev/v1alpha1
+kind: Release
+metadata: {name: desk}
+spec:
+  environment: local
+  components:
+    - {name: ocr, versions: [{name: "1", address: "a:1"}, {name: "2", address: "a:2"}]}
+    - {name: label, after: [ocr], versions: [{name: "1", address: "b:1"}, {name: "2", address: "b:2"}]}
+    - {name: topic, versions: [{name: "1", address: "c:1"}, {name: "2", address: "c:2"}]}
+  stable: {ocr: "1", label: "1", topic: "1"}  # serves now
+CANDIDATES
+  entry: label
+  strategy: [{type: canary}]
+  policy: safe-default
+"""
+BLOCK = """\
+  candidates:
+    - name: three  # one after the other
+      unit: independent
+      versions:
+        # sharper
+        ocr: "2"    # by Tom
+        label: '2'
+
+        topic: "2"
+    - {name: big, versions: {ocr: "2"}}"""
+FLOW = """\
+  candidates: [{name: three, unit: independent, versions: {ocr: "2", label: '2', topic: "2"}},
+               {name: big, versions: {ocr: "2"}}]"""
+
+
+@pytest.mark.parametrize("layout", [BLOCK, FLOW], ids=["block", "flow"])
+def test_the_first_promotion_of_an_independent_unit_takes_its_line_and_the_other_candidates(layout: str) -> None:
+    text = UNIT.replace("CANDIDATES", layout)
+    after = apply(text.encode(), "desk", Edit(promote="three", lines={"three": ("ocr",)}, drop=("big",)))
+    found = changed(text, after)
+    assert found[:2] == [
+        '-   stable: {ocr: "1", label: "1", topic: "1"}  # serves now',
+        '+   stable: {ocr: "2", label: "1", topic: "1"}  # serves now',
+    ]
+    gone = ["-         # sharper", '-         ocr: "2"    # by Tom', '-     - {name: big, versions: {ocr: "2"}}']
+    assert layout is FLOW or found[2:] == gone
+    assert [dict(candidate.versions) for candidate in spec(after).candidates] == [{"label": "2", "topic": "2"}]
+
+
+@pytest.mark.parametrize("layout", [BLOCK, FLOW], ids=["block", "flow"])
+@pytest.mark.parametrize(
+    "gone",
+    [("ocr",), ("label",), ("topic",), ("ocr", "label"), ("ocr", "topic"), ("label", "topic")],
+    ids=" ".join,
+)
+def test_lines_of_an_independent_unit_go_alone(layout: str, gone: tuple[str, ...]) -> None:
+    text = UNIT.replace("CANDIDATES", layout)
+    after = apply(text.encode(), "desk", Edit(lines={"three": gone}))
+    assert [line for line in changed(text, after) if line[0] == "+"] == [] or layout is FLOW
+    three, big = spec(after).candidates
+    assert list(three.versions) == [name for name in ("ocr", "label", "topic") if name not in gone]
+    assert three.unit == "independent"
+    assert dict(big.versions) == {"ocr": "2"}
+    assert spec(after).stable == spec(text.encode()).stable
+
+
+def test_with_its_last_line_goes_the_candidate_whatever_a_person_has_taken_out_before() -> None:
+    text = UNIT.replace("CANDIDATES", FLOW.replace('ocr: "2", label', "label").replace(', topic: "2"', ""))
+    after = apply(text.encode(), "desk", Edit(lines={"three": ("ocr", "label")}))
+    assert [candidate.name for candidate in spec(after).candidates] == ["big"]
+    assert apply(after, "desk", Edit(lines={"three": ("ocr", "label")})) == after
+
+
+@settings(max_examples=100, deadline=None)
+@given(layouts(), st.data())
+def test_an_edited_manifest_reads_as_the_settled_release(layout: Layout, data: st.DataObject) -> None:
+    before = layout.render(0).encode()
+    gone = tuple(data.draw(st.lists(st.sampled_from(layout.overrides), unique=True, min_size=1)))
+    after = spec(apply(before, "desk", Edit(promote=layout.target, lines={layout.target: gone})))
+    left = [name for name in layout.overrides if name not in gone]
+    target = [candidate for candidate in after.candidates if candidate.name == layout.target]
+    assert [list(candidate.versions) for candidate in target] == ([left] if left else [])
+    assert after.stable == {name: (NEW if name in gone else OLD)[name] for name in COMPONENTS}
 
 
 def test_dropping_what_is_gone_already_changes_nothing() -> None:
