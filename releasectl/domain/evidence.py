@@ -47,10 +47,13 @@ class Arm(Model):
 
     trials: Annotated[int, Field(ge=0)]
     events: Annotated[int, Field(ge=0)]
+    mean: float | None = None
+    """Of the values, for a mean, in the metric's own unit."""
 
 
 class Evidence(Model):
-    """One metric of one candidate against stable since the stage began. Rates are fractions of 1."""
+    """One metric of one candidate against stable since the stage began. Rates are fractions of 1; estimate, limits
+    and margin of a mean are in the metric's own unit."""
 
     metric: Name
     role: Literal["guardrail", "objective"]
@@ -60,6 +63,8 @@ class Evidence(Model):
     """One sentence for people, numbers included."""
     better: Literal["lower", "higher"] = "lower"
     """Which way of the rate is better."""
+    unit: str | None = None
+    """Of a mean, perhaps empty; None for a rate."""
     stable: Arm = Arm(trials=0, events=0)
     tried: Arm = Arm(trials=0, events=0)
     """The candidate's totals."""

@@ -12,6 +12,27 @@ from releasectl.domain.base import Model, Time
 from releasectl.domain.decision import Allocation
 
 
+class Values(Model):
+    """Sums over the values of the trials, in steps of the metric's clip, and over what was known before."""
+
+    total: int = 0
+    squares: Annotated[int, Field(ge=0)] = 0
+    before: int = 0
+    """Sum of the covariate, in steps of its own clip; 0 like the two below where there is none."""
+    before_squares: Annotated[int, Field(ge=0)] = 0
+    products: int = 0
+    """Of each value with its covariate."""
+
+    def __add__(self, other: Values) -> Values:
+        return Values(
+            total=self.total + other.total,
+            squares=self.squares + other.squares,
+            before=self.before + other.before,
+            before_squares=self.before_squares + other.before_squares,
+            products=self.products + other.products,
+        )
+
+
 class Counts(Model):
     """Exact integers of one arm in one block."""
 
@@ -19,12 +40,15 @@ class Counts(Model):
     events: Annotated[int, Field(ge=0)] = 0
     opposite: Annotated[int, Field(ge=0)] = 0
     """Of pairs, in how many it was the other way round: it happened to stable and not to the candidate."""
+    values: Values | None = None
+    """Of a mean, whose trials have a value each and no events."""
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(
             trials=self.trials + other.trials,
             events=self.events + other.events,
             opposite=self.opposite + other.opposite,
+            values=(self.values or Values()) + other.values if other.values else self.values,
         )
 
 

@@ -6,23 +6,25 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from releasectl.domain.base import Duration, Model, Name, Percent, SharePercent, parse_duration
+from releasectl.domain.base import Duration, Model, Name, SharePercent, parse_duration
 from releasectl.domain.freeze import Freeze
 from releasectl.domain.release import ApiVersion, Metadata
 
 
 class Margin(Model):
-    """How much worse than stable is still accepted; give one of the two."""
+    """How much worse than stable is still accepted; give one of the three."""
 
     points: Annotated[float, Field(gt=0, le=100)] | None = None
     """Absolute, in percentage points: 1 accepts an error rate of 3 % where stable has 2 %."""
     percent: Annotated[float, Field(gt=0, le=1000)] | None = None
-    """Relative to stable's rate: 10 accepts an error rate of 2.2 % where stable has 2 %."""
+    """Relative to stable's rate or mean: 10 accepts an error rate of 2.2 % where stable has 2 %."""
+    units: Annotated[float, Field(gt=0)] | None = None
+    """Absolute, for a mean, in the metric's own unit: 5 accepts 125 ms where stable takes 120 ms."""
 
     @model_validator(mode="after")
     def _one(self) -> Margin:
-        if (self.points is None) == (self.percent is None):
-            raise ValueError("give either points (absolute) or percent (relative)")
+        if sum(one is not None for one in (self.points, self.percent, self.units)) != 1:
+            raise ValueError("give either points (absolute) or percent (relative); for a mean, units or percent")
         return self
 
 
@@ -31,8 +33,9 @@ class Guardrail(Model):
 
     metric: Name
     margin: Margin = Margin(points=1.0)
-    limit: Percent | None = None
-    """The candidate's own rate, in percent, that it must not be shown to pass, whatever stable does."""
+    limit: float | None = None
+    """The candidate's own rate, in percent, that it must not be shown to pass, whatever stable does; of a mean, the
+    value, in the metric's own unit, that its mean must not be shown to be worse than."""
     weight: Annotated[float, Field(gt=0)] = 1.0
     """Its part of the policy's alpha, relative to the other guardrails."""
 

@@ -10,7 +10,8 @@ from releasectl.domain.base import Model, Name
 
 
 class ArmReward(Model):
-    """The posterior of one arm of a bandit. Rewards are fractions of 1, less the arm's cost where it has one."""
+    """The posterior of one arm of a bandit. Rewards are fractions of 1, or in the unit of the mean that is earned
+    (negative where lower is better), less the arm's cost where it has one."""
 
     variant: Name
     trials: Annotated[int, Field(ge=0)]
@@ -23,3 +24,5 @@ class ArmReward(Model):
     """What choosing this arm is expected to give up against the best one."""
     cost: float = 0.0
     """Price times cost of a request, taken off already."""
+    unit: str | None = None
+    """Of a mean, perhaps empty; None for a rate."""

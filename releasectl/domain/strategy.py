@@ -44,7 +44,7 @@ class RewardCost(Model):
 
     price: Annotated[float, Field(gt=0)]
     """Rewards that one unit of cost is worth: 2 says that a variant which costs 0.01 more a request must earn two
-    points more."""
+    points more. Where the objective is a mean, in its own unit."""
     per_request: Annotated[Mapping[Name, Annotated[float, Field(ge=0)]], Field(min_length=1)]
     """Cost of one request, by variant; stable and every candidate."""
 
@@ -71,9 +71,9 @@ class Bandit(Model):
     """The least time between updates, counted from when the shares are seen to be served."""
     half_life: Duration | None = None
     """After this time an outcome counts half: for worlds that drift. Without it nothing is forgotten."""
-    tolerance: Annotated[float, Field(gt=0, le=100)] = 0.1
+    tolerance: Annotated[float, Field(gt=0)] = 0.1
     """The stage may end when the leader is expected to lose at most this to the best variant, in points of the
-    objective."""
+    objective; where that is a mean, in its own unit, and without a default."""
     cost: RewardCost | None = None
     """Makes the reward that of the objective less what requests cost."""
 

@@ -19,11 +19,12 @@ into blocks anywhere gives the same state to the bit.
 =====================================  ==================================================================
 ``TwoByTwo``                           two proportions, exact under any drift; ``worse=`` says which way
 ``Conditional``                        counts of rare harm (``Trials.of_events``), exact
-``Stratified``                         asymptotic, for ``Trials``, ``Moments``, ``RatioMoments`` and, with a
-                                       covariate from before, ``AdjustedMoments``;
+``Stratified``                         asymptotic, for ``Trials``, ``Moments``, ``RatioMoments``;
                                        ``claim="worse"`` for guardrails, ``"better"`` for superiority and
                                        non-inferiority; relative or absolute margin; dispersion factor
-``Horizon``                            the same for a stage with a last tick: finds harm sooner, because
+``MeanDifference``                     the same for means of skewed values in small ticks, with a covariate from
+                                       before the trial if there is one (``AdjustedMoments``)
+``Horizon``                            ``Stratified`` for a stage with a last tick: finds harm sooner, because
                                        no error is kept for later; ``rule.breached(state)``, and
                                        ``rule.p_value(peak)`` below alpha says the same
 ``SampleRatio``                        whether units reach the arms in the shares that were set
@@ -64,6 +65,7 @@ from typing import Any
 
 _NAMES = {
     "adjusted": ("AdjustedMoments", "Slope", "no_slope"),
+    "stratified_means": ("MeanDifference", "MeanState", "mean_limit"),
     "arms": ("Arms",),
     "asymptotic": (
         "AsymptoticDifference", "AsymptoticLowerLimit", "asymp_cs_diff", "asymp_cs_diff_one_sided",

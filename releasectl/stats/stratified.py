@@ -30,11 +30,10 @@ class Stratified:
     """Evidence for a claim about two arms from a one-sided normal mixture, valid at every tick, without an end.
 
     ``claim``, ``margin``, ``margin_kind`` and ``worse`` are those of ``Contrast``; blocks may be ``Trials``,
-    ``Moments``, ``AdjustedMoments`` or ``RatioMoments``.
+    ``Moments`` or ``RatioMoments``.
     ``v_opt`` is the V at which the evidence is tuned (``expected_variance`` computes it for proportions),
     fixed in advance; it moves power, not validity. Evidence is acted on (``peak``) from ``from_tick`` on.
     ``dispersion_from`` turns on the dispersion factor, and then nothing is acted on before that tick.
-    ``from_informative`` asks for so many ticks that say something; empty ones do not count.
     """
 
     v_opt: float
@@ -45,7 +44,6 @@ class Stratified:
     worse: Worse = "lower"
     from_tick: int = 5
     dispersion_from: int | None = None
-    from_informative: int = 0
 
     def init(self, shape: tuple[int, ...] = ()) -> StratifiedState:
         """Before any tick: no sum, no variance, log e is 0."""
@@ -63,8 +61,7 @@ class Stratified:
         rho = tuned_rho(v_opt=self.v_opt, alpha_opt=self.alpha_opt, is_one_sided=True)
         log_e = log_mixture(sums.total, spread, rho, is_one_sided=True)
         first = max(self.from_tick, self.dispersion_from or 0)
-        early = state.ticks + 1 + np.arange(block.ticks) < first
-        acted = np.where(early | (sums.informative < self.from_informative), 0.0, log_e)
+        acted = np.where(state.ticks + 1 + np.arange(block.ticks) >= first, log_e, 0.0)
         after = StratifiedState(
             ticks=state.ticks + block.ticks,
             log_e=log_e[..., -1],
