@@ -13,6 +13,7 @@ from releasectl.adapters.git.trailers import append_trailers
 from releasectl.adapters.metrics.envoy import EnvoySource
 from releasectl.adapters.metrics.event_log import EventLog
 from releasectl.adapters.metrics.log import LogSource
+from releasectl.adapters.metrics.pair_samples import PairSamples
 from releasectl.adapters.metrics.paired import PairedSource
 from releasectl.adapters.metrics.prometheus import PrometheusSource
 from releasectl.adapters.store import SqliteStore
@@ -59,7 +60,7 @@ class SiteBuilder:
         self.runners.append(runner)
         sources = [self._source(provider, router, entry) for provider in spec.providers]
         if any(isinstance(provider, LogProvider) for provider in spec.providers):
-            sources.append(PairedSource(self.log))
+            sources.append(PairedSource(self.log, PairSamples(self.log).update))
         return Site(environment, router, runner, sources, {"RELEASECTL_EVENTS_URL": self.events_url})
 
     async def close(self) -> None:

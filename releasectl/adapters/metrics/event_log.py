@@ -68,7 +68,7 @@ class EventLog:
     def append(self, predictions: Sequence[Prediction], outcomes: Sequence[Outcome]) -> int:
         """See the port: one transaction. What is known already is passed over."""
         received = milliseconds(self._now())
-        with self._transaction() as db:
+        with self.writing() as db:
             before = {
                 "window": round(self.attribution.total_seconds() * 1000),
                 "last_prediction": _last(db, "prediction"),
@@ -82,7 +82,7 @@ class EventLog:
 
     def prune(self, before: datetime) -> int:
         """Forget exposures that arrived before a time, with all that belongs to them; returns how many."""
-        with self._transaction() as db:
+        with self.writing() as db:
             exposures, *_ = [db.execute(statement, {"before": milliseconds(before)}).rowcount for statement in PRUNE]
         return exposures
 
@@ -111,7 +111,8 @@ class EventLog:
         )
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction, for what is kept beside the events. Raises Unavailable, and then nothing was written."""
         if not self._writing.acquire(timeout=self._busy_seconds):
             raise Unavailable("the event log is busy", retry_after=timedelta(seconds=1))
         try:

@@ -37,6 +37,24 @@ CREATE TABLE IF NOT EXISTS joined (
 CREATE INDEX IF NOT EXISTS joined_metric ON joined (metric, id);
 CREATE INDEX IF NOT EXISTS joined_exposure ON joined (exposure, metric);
 CREATE INDEX IF NOT EXISTS joined_outcome ON joined (outcome);
+
+CREATE TABLE IF NOT EXISTS pair_read (question TEXT PRIMARY KEY, upto INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS pair_stratum (
+    question TEXT, release TEXT, variant TEXT, tag TEXT, epoch INTEGER, kind TEXT, segment TEXT,
+    pairs INTEGER NOT NULL, below INTEGER NOT NULL, seen_at INTEGER NOT NULL,
+    PRIMARY KEY (question, release, variant, tag, epoch, kind, segment)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS pair_sums (
+    question TEXT, release TEXT, variant TEXT, tag TEXT, epoch INTEGER, measure TEXT, segment TEXT,
+    count INTEGER NOT NULL, total REAL NOT NULL, squares REAL NOT NULL, absolute REAL NOT NULL, largest REAL NOT NULL,
+    seen_at INTEGER NOT NULL,
+    PRIMARY KEY (question, release, variant, tag, epoch, measure, segment)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS pair_kept (
+    question TEXT, release TEXT, variant TEXT, tag TEXT, epoch INTEGER, kind TEXT, segment TEXT, rank INTEGER,
+    stable INTEGER NOT NULL, tried INTEGER NOT NULL,
+    PRIMARY KEY (question, release, variant, tag, epoch, kind, segment, rank)
+) WITHOUT ROWID;
 """
 
 # Only what is known already is passed over; OR IGNORE would drop rows that break any other rule unheard.
@@ -90,4 +108,8 @@ PRUNE = (
     "DELETE FROM joined WHERE exposure NOT IN (SELECT id FROM prediction)",
     # An outcome outlives its time while an exposure of it is here: without it a repetition would count anew.
     "DELETE FROM outcome WHERE received_at < :before AND id NOT IN (SELECT outcome FROM joined)",
+    # What was kept of answers goes with the answers.
+    "DELETE FROM pair_kept WHERE tried NOT IN (SELECT id FROM prediction) OR stable NOT IN (SELECT id FROM prediction)",
+    "DELETE FROM pair_stratum WHERE seen_at < :before",
+    "DELETE FROM pair_sums WHERE seen_at < :before",
 )

@@ -10,7 +10,8 @@ import asyncio
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -46,25 +47,33 @@ class PairedSource:
 
     kind = "paired"
 
-    def __init__(self, log: EventLog) -> None:
+    def __init__(self, log: EventLog, keep: Callable[[Sequence[Metric]], None] | None = None) -> None:
+        """``keep`` is told the metrics after each read; it takes samples of what was compared, for people."""
         self._log = log
+        self._keep = keep
 
     async def read(
         self, metrics: Sequence[Metric], cursors: Mapping[str, Any], now: datetime
     ) -> Mapping[str, SourceReading]:
         """See the port. A log that cannot be read is a provider error of every metric."""
-        asked = {metric.name: metric.query.paired for metric in metrics if metric.query.paired is not None}
+        asked = [metric for metric in metrics if metric.query.paired is not None]
         return await asyncio.to_thread(self._read, asked, cursors) if asked else {}
 
-    def _read(self, asked: Mapping[str, PairedQuery], cursors: Mapping[str, Any]) -> dict[str, SourceReading]:
+    def _read(self, metrics: Sequence[Metric], cursors: Mapping[str, Any]) -> dict[str, SourceReading]:
+        asked = {metric.name: metric.query.paired for metric in metrics if metric.query.paired is not None}
         try:
             with self._log.reading() as db:
                 here = int(db.execute("SELECT COALESCE(MAX(id), 0) FROM prediction").fetchone()[0])
-                return {name: _reading(db, query, cursors.get(name), here) for name, query in asked.items()}
+                found = {name: _reading(db, query, cursors.get(name), here) for name, query in asked.items()}
         except Unavailable as error:
             return {
                 name: SourceReading(ReadState.PROVIDER_ERROR, error.message, cursor=cursors.get(name)) for name in asked
             }
+        if self._keep is not None:
+            # Nothing is decided by the samples: while the log is busy they wait for the next read.
+            with suppress(Unavailable):
+                self._keep(metrics)
+        return found
 
 
 class _Key(NamedTuple):
@@ -152,10 +161,11 @@ def _same(one: Any, other: Any, tolerance: float) -> bool:
         return one.keys() == other.keys() and all(_same(one[key], other[key], tolerance) for key in one)
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(_same(a, b, tolerance) for a, b in zip(one, other, strict=True))
-    if _is_number(one) and _is_number(other):
+    if is_number(one) and is_number(other):
         return bool(abs(one - other) <= tolerance)
     return bool(type(one) is type(other) and one == other)
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether a JSON value is a number; true and false are none."""
     return isinstance(value, int | float) and not isinstance(value, bool)
