@@ -29,6 +29,7 @@ COMMANDS = {
     "down": ("releasectl.cli.commands.down:down", "Stop the router and the processes that `run` left serving."),
     # what is going on, and why
     "status": ("releasectl.cli.commands.status:status", "Show releases, their shares and their evidence."),
+    "wait": ("releasectl.cli.commands.wait:wait", "Wait until it is known what became of a candidate."),
     "history": ("releasectl.cli.commands.history:history", "List the decisions of the ledger."),
     "explain": ("releasectl.cli.commands.explain:explain", "Tell why a decision was taken, with its numbers."),
     "replay": ("releasectl.cli.commands.replay:replay", "Make recorded decisions again and compare them."),
@@ -45,7 +46,7 @@ COMMANDS = {
 GROUPS = {
     "Before the merge": ("demo", "validate", "schema", "decide", "test", "simulate"),
     "The controller": ("run", "down"),
-    "What is going on, and why": ("status", "history", "explain", "replay", "metrics"),
+    "What is going on, and why": ("status", "wait", "history", "explain", "replay", "metrics"),
     "People's commits": ("approve", "reject", "pause", "resume", "promote", "rollback", "lift"),
 }
 
