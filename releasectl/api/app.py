@@ -8,6 +8,7 @@
 ``GET /v1/status``              all of it, as ``releasectl status -o json`` prints it
 ``GET /healthz``, ``/readyz``   the process lives; it has done a pass and reaches its repository
 ``GET /metrics``                Prometheus text
+``POST /v1/hooks/{forge}``      a forge tells that something happened: see ``releasectl.api.webhooks``
 ==============================  ==============================================================================
 """
 
@@ -34,6 +35,7 @@ from releasectl.api.answers import failure, on_bug, on_http_exception
 from releasectl.api.cloudevents import BadBody, read_body
 from releasectl.api.events import Rejected, read_events
 from releasectl.api.origin import LOOPBACK, SameOrigin
+from releasectl.api.webhooks import Webhooks
 from releasectl.errors import Unavailable
 from releasectl.ports import EventSink
 
@@ -53,6 +55,7 @@ def create_app(
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     hosts: Collection[str] | None = LOOPBACK,
     max_body_bytes: int = MAX_BODY_BYTES,
+    webhooks: Webhooks | None = None,
 ) -> Starlette:
     """The application.
 
@@ -106,6 +109,7 @@ def create_app(
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Route("/metrics", metrics),
+            *([webhooks.route] if webhooks else ()),
         ],
         middleware=[Middleware(SameOrigin, hosts=hosts)],
         exception_handlers={HTTPException: on_http_exception, Exception: on_bug},

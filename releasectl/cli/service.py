@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,10 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from releasectl.api.app import create_app
+from releasectl.api.hook_events import HookEvent, HookKind
 from releasectl.api.origin import LOOPBACK
 from releasectl.api.server import ApiServer
+from releasectl.api.webhooks import Webhooks, webhooks_app
 from releasectl.cli.changes import Changes
 from releasectl.cli.location import Location
 from releasectl.cli.telemetry import Telemetry
@@ -27,7 +29,7 @@ from releasectl.controller.status import StatusBoard
 from releasectl.domain.decision import EffectiveState
 from releasectl.domain.status import StatusReport
 from releasectl.errors import Denied, Unavailable
-from releasectl.ports import EventSink
+from releasectl.ports import EventSink, Heads
 
 log = structlog.get_logger(__name__)
 
@@ -49,14 +51,30 @@ class Service:
         self._changes = Changes()
         self._listeners: list[Callable[[Report, StatusReport], None]] = []
         self._states: Mapping[str, EffectiveState] = {}
-        self._server: ApiServer | None = None
+        self._servers: list[ApiServer] = []
+        self._heads: Heads | None = None
+        self._wake = asyncio.Event()
+        self._on_pulls: list[Callable[[int], None]] = []
         self.wired: Wired
 
     @classmethod
-    async def start(cls, location: Location, *, cwd: Path, host: str, port: int) -> Service:
-        """Listen, so that processes can be told where events go, then wire the controller."""
+    async def start(
+        cls,
+        location: Location,
+        *,
+        cwd: Path,
+        host: str,
+        port: int,
+        hook_secrets: Sequence[str] = (),
+        hooks_at: tuple[str, int] | None = None,
+    ) -> Service:
+        """Listen, so that processes can be told where events go, then wire the controller.
+
+        With ``hook_secrets`` webhooks are answered, and at ``hooks_at`` as well, where nothing else is.
+        """
         service = cls(location, location.shown_url)
         sink = _LateSink()
+        webhooks = Webhooks(hook_secrets, service.heard, service._registry)
         app = create_app(
             events=sink,
             releases=service._releases,
@@ -66,9 +84,15 @@ class Service:
             registry=service._registry,
             # Listening elsewhere than on loopback was asked for, so is being addressed by other names.
             hosts=LOOPBACK if host in LOOPBACK else None,
+            webhooks=webhooks,
         )
-        service._server = ApiServer(app, host=host, port=port or _last_port(location))
-        service.url = f"http://{host}:{await service._server.start()}"
+        server = ApiServer(app, host=host, port=port or _last_port(location))
+        service.url = f"http://{host}:{await server.start()}"
+        service._servers.append(server)
+        if hooks_at:
+            outer = ApiServer(webhooks_app(webhooks), host=hooks_at[0], port=hooks_at[1])
+            log.info("webhooks", listening=f"{hooks_at[0]}:{await outer.start()}")
+            service._servers.append(outer)
         service.wired = wire(location, cwd=cwd, events_url=f"{service.url}/v1/events")
         sink.target = service.wired.log
         location.controller_file.write_text(json.dumps({"pid": os.getpid(), "url": service.url}))
@@ -77,6 +101,27 @@ class Service:
     def listen(self, on_report: Callable[[Report, StatusReport], None]) -> None:
         """Be told after each pass."""
         self._listeners.append(on_report)
+
+    def listen_to_pulls(self, on_pull: Callable[[int], None]) -> None:
+        """Be told the number of a pull request that a webhook says has changed or was commented on."""
+        self._on_pulls.append(on_pull)
+
+    def heard(self, event: HookEvent) -> None:
+        """Take in what a webhook tells."""
+        if event.kind is HookKind.PUSH:
+            known = {self._location.branch: self._heads and self._heads.manifests}
+            known[self._location.ledger] = self._heads and self._heads.ledger
+            # Our own pushes come back as events: what was seen already wakes nobody.
+            if event.branch in known and event.commit != known[event.branch]:
+                self._wake.set()
+        elif event.pull is not None:
+            for on_pull in self._on_pulls:
+                on_pull(event.pull)
+
+    @property
+    def woken(self) -> bool:
+        """Whether the next pass was brought forward."""
+        return self._wake.is_set()
 
     @property
     def status(self) -> StatusReport | None:
@@ -94,7 +139,7 @@ class Service:
         """Passes until told to stop."""
         tidying = asyncio.create_task(self._tidy())
         try:
-            await run_until_stopped(self.wired.controller, stop=stop, on_report=self._take)
+            await run_until_stopped(self.wired.controller, stop=stop, on_report=self._take, wake=self._wake)
         finally:
             tidying.cancel()
             await asyncio.gather(tidying, return_exceptions=True)
@@ -111,8 +156,8 @@ class Service:
 
     async def close(self) -> None:
         """Stop listening and let go; traffic goes on."""
-        if self._server:
-            await self._server.stop()
+        for server in self._servers:
+            await server.stop()
         await self.wired.close()
         self._location.controller_file.unlink(missing_ok=True)
 
@@ -122,6 +167,7 @@ class Service:
 
     def _take(self, report: Report) -> None:
         self._states = report.states
+        self._heads = report.git.heads
         status = self._board.update(report, self.entry_url)
         self._telemetry.observe(report, status)
         self._changes.tell(status)

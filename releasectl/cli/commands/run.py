@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+from collections.abc import Awaitable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import structlog
@@ -14,7 +17,12 @@ from releasectl.cli.lock import only_one
 from releasectl.cli.options import repository
 from releasectl.errors import UsageError
 
+if TYPE_CHECKING:
+    from releasectl.cli.service import Service
+
 log = structlog.get_logger(__name__)
+
+SECRET_VARIABLE = "RELEASECTL_WEBHOOK_SECRET"
 
 EXAMPLES = """
 \b
@@ -22,6 +30,12 @@ Examples:
   releasectl run -R /srv/git/models.git        reconcile until interrupted
   releasectl run -R /srv/git/models.git --once one pass, for cron and for trying things out
   curl -s 127.0.0.1:8686/v1/releases           what it knows, as JSON
+
+\b
+Webhooks bring the next pass forward; without them the repository is polled all the same. Put the secret that the
+forge shares into RELEASECTL_WEBHOOK_SECRET and let a proxy with TLS pass POST /v1/hooks/github (or gitlab, gitea)
+on, and nothing else: the rest of the API has no authentication. Where there is no proxy, --listen-hooks opens a
+second port that answers nothing but webhooks.
 
 \b
 SIGTERM and Ctrl-C finish the pass and leave traffic as it is: the router and the processes go on serving,
@@ -44,11 +58,28 @@ and the next `run` finds them. `releasectl down` stops them.
     is_flag=True,
     help="Accept that a branch was rewritten and lost commits; until then nothing is written to it.",
 )
+@click.option(
+    "--webhook-secret-variable",
+    default=SECRET_VARIABLE,
+    show_default=True,
+    metavar="NAME",
+    help="Environment variable with the webhooks' secret; several, separated by spaces, while one is replaced.",
+)
+@click.option("--listen-hooks", metavar="HOST:PORT", help="A second address that answers webhooks and nothing else.")
 @click.option("--log-format", type=click.Choice(["console", "json"]), default="console", show_default=True)
 @click.option("-v", "--verbose", is_flag=True, help="Log every look, not only what changes.")
 @click.option("-q", "--quiet", is_flag=True, help="Log warnings only.")
 def run(
-    *, location: Location, once: bool, accept_rewrite: bool, listen: str, log_format: str, verbose: bool, quiet: bool
+    *,
+    location: Location,
+    once: bool,
+    accept_rewrite: bool,
+    listen: str,
+    webhook_secret_variable: str,
+    listen_hooks: str | None,
+    log_format: str,
+    verbose: bool,
+    quiet: bool,
 ) -> int:
     """Reconcile the releases of a repository.
 
@@ -63,11 +94,22 @@ def run(
     from releasectl.logs import configure
 
     configure(log_format, level="debug" if verbose else "warning" if quiet else "info")
-    host, port = _host_and_port(listen)
+    host, port = _host_and_port("--listen", listen)
+    secrets = _hook_secrets(webhook_secret_variable, wanted=listen_hooks is not None)
+    hooks_at = _host_and_port("--listen-hooks", listen_hooks) if listen_hooks else None
+
+    async def serve() -> int:
+        from releasectl.cli.service import Service
+
+        starting = Service.start(
+            location, cwd=Path.cwd(), host=host, port=port, hook_secrets=secrets, hooks_at=hooks_at
+        )
+        return await _run(starting, location, once=once)
+
     with only_one(location):
         if accept_rewrite:
             _accept_rewrite(location)
-        return asyncio.run(_run(location, host, port, once=once))
+        return asyncio.run(serve())
 
 
 def _accept_rewrite(location: Location) -> None:
@@ -79,14 +121,12 @@ def _accept_rewrite(location: Location) -> None:
     log.warning("rewrite accepted", manifests=heads.manifests, ledger=heads.ledger)
 
 
-async def _run(location: Location, host: str, port: int, *, once: bool) -> int:
-    from releasectl.cli.service import Service
-
+async def _run(starting: Awaitable[Service], location: Location, *, once: bool) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, stop.set)
-    service = await Service.start(location, cwd=Path.cwd(), host=host, port=port)
+    service = await starting
     try:
         log.info("reconciling", repository=service.repository, api=service.url, state=str(location.state))
         if once:
@@ -98,8 +138,19 @@ async def _run(location: Location, host: str, port: int, *, once: bool) -> int:
         await service.close()
 
 
-def _host_and_port(listen: str) -> tuple[str, int]:
+def _hook_secrets(variable: str, *, wanted: bool) -> tuple[str, ...]:
+    """The secrets of webhooks; none unless they are set, which is a mistake if webhooks were asked for."""
+    secrets = tuple(os.environ.get(variable, "").split())
+    if not secrets and (wanted or variable != SECRET_VARIABLE):
+        raise UsageError(
+            f"the environment variable {variable} for the webhooks' secret is not set",
+            hint="set it to the secret that the forge has; a long random one",
+        )
+    return secrets
+
+
+def _host_and_port(option: str, listen: str) -> tuple[str, int]:
     host, _, port = listen.rpartition(":")
     if not host or not port.isdigit() or int(port) > 65535:
-        raise UsageError(f"--listen {listen!r} is not HOST:PORT", hint="for example 127.0.0.1:8686")
+        raise UsageError(f"{option} {listen!r} is not HOST:PORT", hint="for example 127.0.0.1:8686")
     return host.strip("[]"), int(port)
