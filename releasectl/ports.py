@@ -530,6 +530,8 @@ class Outcome:
     release: str | None = None
     """Narrows it to one release, where several saw the same request or unit."""
     source: str = "system"
+    variant: str | None = None
+    """Whose answer it is about, where a request has several: an answer to a copy has outcomes by this name alone."""
 
 
 class EventSink(Protocol):

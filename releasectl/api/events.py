@@ -105,11 +105,14 @@ class OutcomeData(_Data):
     observed_at: AwareDatetime | None = None
     release: Name | None = None
     source: Text = "system"
+    variant: Name | None = None
 
     @model_validator(mode="after")
     def _one(self) -> OutcomeData:
         if (self.request_id is None) == (self.unit is None):
             raise ValueError("give either request_id or unit")
+        if self.variant is not None and self.request_id is None:
+            raise ValueError("a variant's answer is told by its request_id")
         return self
 
 

@@ -20,7 +20,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from releasectl.adapters.metrics.event_schema import ADD_OUTCOME, ADD_PREDICTION, JOINS, PRUNE, SCHEMA
+from releasectl.adapters.metrics.event_schema import ADD_OUTCOME, ADD_PREDICTION, JOINS, PRUNE, RENEW_OUTCOME, SCHEMA
 from releasectl.errors import Unavailable
 from releasectl.ports import Outcome, Prediction
 
@@ -59,6 +59,7 @@ class EventLog:
         self._writer.execute("PRAGMA journal_mode = WAL")
         self._writer.execute("PRAGMA synchronous = NORMAL")
         self._writer.executescript(SCHEMA)
+        self._renew()
 
     def close(self) -> None:
         """Close the database."""
@@ -99,6 +100,14 @@ class EventLog:
     def hashed(self, unit: str) -> str:
         """What is stored in place of a unit."""
         return hashlib.blake2b(unit.encode(), key=self._key, digest_size=16).hexdigest()
+
+    def _renew(self) -> None:
+        """Bring the tables of an earlier version up to date, with all that is in them."""
+        if any(column[1] == "variant" for column in self._writer.execute("PRAGMA table_info(outcome)")):
+            return
+        with self.writing() as db:
+            for statement in RENEW_OUTCOME:
+                db.execute(statement)
 
     def _connect(self) -> sqlite3.Connection:
         # mode=rw: a database that has been moved away is an error, not a new and empty one.
@@ -155,7 +164,17 @@ class EventLog:
         by_unit = row.request_id is None
         subject = self.hashed(row.unit or "") if by_unit else row.request_id
         observed = milliseconds(row.observed_at)
-        return (subject, int(by_unit), row.metric, observed, row.value, row.release or "", row.source, received)
+        return (
+            subject,
+            int(by_unit),
+            row.metric,
+            observed,
+            row.value,
+            row.release or "",
+            row.source,
+            received,
+            row.variant or "",
+        )
 
 
 def _last(db: sqlite3.Connection, table: str) -> int:

@@ -27,7 +27,8 @@ CREATE TABLE IF NOT EXISTS outcome (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     subject TEXT NOT NULL, by_unit INTEGER NOT NULL, metric TEXT NOT NULL, observed_at INTEGER NOT NULL,
     value REAL NOT NULL, release TEXT NOT NULL, source TEXT NOT NULL, received_at INTEGER NOT NULL,
-    UNIQUE (subject, by_unit, metric, observed_at, value, release, source)
+    variant TEXT NOT NULL DEFAULT '',
+    UNIQUE (subject, by_unit, metric, observed_at, value, release, source, variant)
 );
 
 CREATE TABLE IF NOT EXISTS joined (
@@ -63,13 +64,30 @@ INSERT INTO prediction VALUES (NULL, ?,?,?,?,?, ?,?,?,?,?, ?,?,?,?,?, ?,?,?,?)
 ON CONFLICT (request_id, release, component, variant, mirrored) DO NOTHING
 """
 ADD_OUTCOME = """
-INSERT INTO outcome VALUES (NULL, ?,?,?,?,?,?,?,?)
-ON CONFLICT (subject, by_unit, metric, observed_at, value, release, source) DO NOTHING
+INSERT INTO outcome VALUES (NULL, ?,?,?,?,?,?,?,?,?)
+ON CONFLICT (subject, by_unit, metric, observed_at, value, release, source, variant) DO NOTHING
 """
+# Logs of earlier versions know no variant of an outcome, and SQLite adds no column to a constraint.
+RENEW_OUTCOME = (
+    "ALTER TABLE outcome RENAME TO outcome_before",
+    SCHEMA[SCHEMA.index("CREATE TABLE IF NOT EXISTS outcome") : SCHEMA.index("CREATE TABLE IF NOT EXISTS joined")],
+    "INSERT INTO outcome SELECT *, '' FROM outcome_before",
+    "INSERT INTO sqlite_sequence SELECT 'outcome', 0 WHERE 'outcome' NOT IN (SELECT name FROM sqlite_sequence)",
+    "UPDATE sqlite_sequence SET seq ="
+    " (SELECT MAX(seq) FROM sqlite_sequence WHERE name IN ('outcome', 'outcome_before')) WHERE name = 'outcome'",
+    "DROP TABLE outcome_before",
+)
 
 JOIN_NEW_OUTCOMES_BY_REQUEST = """
 INSERT INTO joined (exposure, outcome, metric)
 SELECT MIN(p.exposure), o.id, o.metric FROM outcome o JOIN shown p ON p.request_id = o.subject
+WHERE o.id > :last_outcome AND o.by_unit = 0 AND o.variant = '' AND o.release IN ('', p.release)
+GROUP BY o.id, p.release
+"""
+JOIN_NEW_OUTCOMES_BY_VARIANT = """
+INSERT INTO joined (exposure, outcome, metric)
+SELECT MIN(p.id), o.id, o.metric FROM outcome o
+JOIN prediction p ON p.request_id = o.subject AND p.variant = o.variant
 WHERE o.id > :last_outcome AND o.by_unit = 0 AND o.release IN ('', p.release)
 GROUP BY o.id, p.release
 """
@@ -84,6 +102,17 @@ JOIN_NEW_PREDICTIONS_BY_REQUEST = """
 INSERT INTO joined (exposure, outcome, metric)
 SELECT p.id, o.id, o.metric FROM shown p JOIN outcome o ON o.subject = p.request_id AND o.by_unit = 0
 WHERE p.id > :last_prediction AND o.id <= :last_outcome AND o.release IN ('', p.release) AND p.id = p.exposure
+    AND o.variant = ''
+"""
+JOIN_NEW_PREDICTIONS_BY_VARIANT = """
+INSERT INTO joined (exposure, outcome, metric)
+SELECT MIN(p.id), o.id, o.metric FROM prediction p
+JOIN outcome o ON o.subject = p.request_id AND o.by_unit = 0 AND o.variant = p.variant
+WHERE p.id > :last_prediction AND o.id <= :last_outcome AND o.release IN ('', p.release)
+    AND NOT EXISTS (
+        SELECT 1 FROM joined j JOIN prediction q ON q.id = j.exposure
+        WHERE j.outcome = o.id AND q.release = p.release)
+GROUP BY o.id, p.release
 """
 JOIN_NEW_PREDICTIONS_BY_UNIT = """
 INSERT INTO joined (exposure, outcome, metric)
@@ -97,8 +126,10 @@ GROUP BY o.id, p.release
 """
 JOINS = (
     JOIN_NEW_OUTCOMES_BY_REQUEST,
+    JOIN_NEW_OUTCOMES_BY_VARIANT,
     JOIN_NEW_OUTCOMES_BY_UNIT,
     JOIN_NEW_PREDICTIONS_BY_REQUEST,
+    JOIN_NEW_PREDICTIONS_BY_VARIANT,
     JOIN_NEW_PREDICTIONS_BY_UNIT,
 )
 """Run in one transaction after the new rows are in."""

@@ -52,7 +52,7 @@ class LogSource:
     With maturity 0 an exposure counts when its first outcome of the name is there, with the latest value known by
     then. With a maturity it counts once it is older than that, for every variant alike, and outcomes observed later
     than that after the exposure are ignored; one that was observed in time and arrives late counts on arrival.
-    Mirrored predictions never count.
+    Answers to copies count where an outcome names their variant, and only there.
     """
 
     kind = "log"
