@@ -11,6 +11,7 @@ from releasectl.domain.paired import paired_metrics
 from releasectl.errors import Problem, UsageError
 from releasectl.manifests.catalog import Catalog
 from releasectl.manifests.load import FileResult, load_file, refuse_entry, should_read
+from releasectl.preview.selection import Files
 
 SKIPPED = frozenset({".git", ".venv", "venv", "node_modules", "__pycache__", ".tox"})
 """Folders that hold no file of the repository's own."""
@@ -24,6 +25,20 @@ def catalog_of(root: Path) -> Catalog:
         if (result := _load(path, name)) is not None:
             results[name] = result
     return Catalog.build(results)
+
+
+def files_of(root: Path) -> Files:
+    """Every file below a folder that may hold manifests, unread: for comparing with a commit."""
+    contents: dict[str, bytes] = {}
+    refused: dict[str, FileResult] = {}
+    for path in _entries(root):
+        name = path.relative_to(root).as_posix()
+        found = _content(path, name)
+        if isinstance(found, bytes):
+            contents[name] = found
+        elif found is not None:
+            refused[name] = found
+    return Files(contents, refused)
 
 
 def desired_in(catalog: Catalog, release: str) -> Desired:
@@ -54,6 +69,12 @@ def _entries(root: Path) -> Iterator[Path]:
 
 
 def _load(path: Path, name: str) -> FileResult | None:
+    found = _content(path, name)
+    return load_file(name, found) if isinstance(found, bytes) else found
+
+
+def _content(path: Path, name: str) -> bytes | FileResult | None:
+    """The bytes of a file that is to be read, or why one that looks like a manifest is not."""
     if path.is_symlink():
         return refuse_entry(name, what="symlink")
     if path.is_dir():
@@ -64,7 +85,7 @@ def _load(path: Path, name: str) -> FileResult | None:
     if not should_read(name, size=size):
         return refuse_entry(name, what="file", size=size)
     try:
-        return load_file(name, path.read_bytes())
+        return path.read_bytes()
     except OSError as error:
         reason = (error.strerror or "unknown reason").lower()
         return FileResult(name, broken=Problem(name, 0, 0, "", f"cannot be read: {reason}", code="unreadable"))

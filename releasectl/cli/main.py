@@ -20,6 +20,7 @@ COMMANDS = {
     # before the merge
     "demo": ("releasectl.cli.commands.demo:demo", "Watch a bad candidate rolled back and a good one promoted."),
     "validate": ("releasectl.cli.commands.validate:validate", "Check manifests, and how they fit together."),
+    "plan": ("releasectl.cli.commands.plan:plan", "Tell what merging a change would do."),
     "schema": ("releasectl.cli.commands.schema:schema", "Print the JSON Schema of a kind, for editors."),
     "decide": ("releasectl.cli.commands.decide:decide_offline", "Run one decision from files, without a world."),
     "test": ("releasectl.cli.commands.test:test", "Run policy tests: evidence in, expected decisions out."),
@@ -44,7 +45,7 @@ COMMANDS = {
     "lift": ("releasectl.cli.commands.people:lift", "Allow held artifacts to be tried again."),
 }
 GROUPS = {
-    "Before the merge": ("demo", "validate", "schema", "decide", "test", "simulate"),
+    "Before the merge": ("demo", "validate", "plan", "schema", "decide", "test", "simulate"),
     "The controller": ("run", "down"),
     "What is going on, and why": ("status", "wait", "history", "explain", "replay", "metrics"),
     "People's commits": ("approve", "reject", "pause", "resume", "promote", "rollback", "lift"),

@@ -10,10 +10,8 @@ from releasectl.domain.base import parse_duration
 from releasectl.domain.metric import Metric
 from releasectl.errors import UsageError
 from releasectl.simulate.case import Case
+from releasectl.simulate.supposed import USUAL
 from releasectl.simulate.world import Rate, World
-
-USUAL = {"lower": 0.01, "higher": 0.1}
-"""Rates of metrics that nothing is said about, by the direction that is better."""
 
 
 def percent(text: str) -> float:
@@ -68,26 +66,6 @@ def world_of(
         looks=looks,
         drift=percent(drift),
     )
-
-
-def harmful_world(case: Case, world: World) -> World:
-    """The same with harm of twice the margin in the first guardrail."""
-    guardrail = case.desired.policy.spec.guardrails[0]
-    rate = world.rates[guardrail.metric]
-    margin = guardrail.margin
-    points = margin.points / 100 if margin.points else (margin.percent or 0.0) / 100 * rate.baseline
-    sign = 1 if case.desired.metrics[guardrail.metric].direction == "lower" else -1
-    effects = dict.fromkeys(case.candidates, sign * 2 * points)
-    return _with(world, {**world.rates, guardrail.metric: Rate(rate.baseline, effects, rate.delay)})
-
-
-def equal_world(world: World) -> World:
-    """The same without any difference between variants."""
-    return _with(world, {name: Rate(rate.baseline, {}, rate.delay) for name, rate in world.rates.items()})
-
-
-def _with(world: World, rates: Mapping[str, Rate]) -> World:
-    return World(world.requests_per_second, rates, world.every, world.looks, world.drift, world.period)
 
 
 def _effects(case: Case, values: Sequence[str]) -> dict[str, dict[str, float]]:

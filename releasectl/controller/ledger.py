@@ -72,7 +72,7 @@ class LedgerReader:
         """The ledger at a commit; empty when there is none yet."""
         if commit is None:
             return Ledger()
-        wanted = [entry for entry in self._repo.tree(commit).values() if _kind(entry.path)]
+        wanted = [entry for entry in self._repo.tree(commit).values() if kind_of(entry.path)]
         self._parse(wanted)
         states: dict[str, EffectiveState] = {}
         requests: dict[str, list[PersonRequest]] = {}
@@ -84,7 +84,7 @@ class LedgerReader:
                 states[release] = value
             elif isinstance(value, PersonRequest):
                 requests.setdefault(release, []).append(value)
-            elif _kind(entry.path) == "state":
+            elif kind_of(entry.path) == "state":
                 unreadable[release] = f"{entry.path}: {value}"
                 if entry.oid not in self._before:
                     self._before[entry.oid] = self._last_readable(commit, entry.path)
@@ -96,20 +96,21 @@ class LedgerReader:
     def _parse(self, entries: Iterable[TreeEntry]) -> None:
         new = {entry.oid: entry for entry in entries if entry.oid not in self._parsed}
         for oid, content in self._repo.read(new).items():
-            self._parsed[oid] = _parsed(new[oid].path, content)
+            self._parsed[oid] = parsed(new[oid].path, content)
 
     def _last_readable(self, commit: str, path: str) -> EffectiveState | None:
         for change in self._repo.log(commit, path=path, limit=_FAR):
             entry = self._repo.tree(change.sha).get(path)
             if entry is None:
                 continue
-            value = _parsed(path, self._repo.read([entry.oid])[entry.oid])
+            value = parsed(path, self._repo.read([entry.oid])[entry.oid])
             if isinstance(value, EffectiveState):
                 return value
         return None
 
 
-def _kind(path: str) -> str | None:
+def kind_of(path: str) -> str | None:
+    """``state``, ``request``, or None for anything else that lies on the ledger."""
     parts = path.split("/")
     if len(parts) == 3 and parts[0] == _ROOT and parts[2] == "state.json":
         return "state"
@@ -118,8 +119,9 @@ def _kind(path: str) -> str | None:
     return None
 
 
-def _parsed(path: str, content: bytes) -> EffectiveState | PersonRequest | str:
-    model = EffectiveState if _kind(path) == "state" else PersonRequest
+def parsed(path: str, content: bytes) -> EffectiveState | PersonRequest | str:
+    """A state or a request; a text that says what is wrong with it where it cannot be read."""
+    model = EffectiveState if kind_of(path) == "state" else PersonRequest
     try:
         return model.model_validate_json(content)
     except ValidationError as error:

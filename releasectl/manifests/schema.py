@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
@@ -32,15 +32,24 @@ def file_name(kind: str) -> str:
 
 def schema_of(kind: str) -> dict[str, Any]:
     """The schema of a kind, by the names that files use. KeyError for an unknown kind."""
-    made = KINDS[kind].model_json_schema(by_alias=True, mode="validation", schema_generator=_Generator)
+    return _schema(KINDS[kind], kind, "validation")
+
+
+def schema_of_output(model: type[Model], title: str) -> dict[str, Any]:
+    """The schema of a document that is printed rather than read: every field is there."""
+    return _schema(model, title, "serialization")
+
+
+def render(schema: dict[str, Any]) -> str:
+    """The text of a schema file."""
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def _schema(model: type[BaseModel], title: str, mode: Literal["validation", "serialization"]) -> dict[str, Any]:
+    made = model.model_json_schema(by_alias=True, mode=mode, schema_generator=_Generator)
     described: dict[str, Any] = _readable(made)
     described.pop("title", None)
-    return {"$schema": DIALECT, "$id": BASE + file_name(kind), "title": kind, **described}
-
-
-def render(kind: str) -> str:
-    """The text of a schema file."""
-    return json.dumps(schema_of(kind), indent=2, ensure_ascii=False) + "\n"
+    return {"$schema": DIALECT, "$id": BASE + file_name(title), "title": title, **described}
 
 
 class _Generator(GenerateJsonSchema):

@@ -87,10 +87,11 @@ def simulate(
     is simulated run by run and takes longer; give fewer --runs.
     """
     from releasectl.cli.folder import catalog_of, desired_in
-    from releasectl.cli.worlds import equal_world, harmful_world, world_of
+    from releasectl.cli.worlds import world_of
     from releasectl.domain.base import parse_duration
     from releasectl.simulate import summary
     from releasectl.simulate.case import case_of
+    from releasectl.simulate.supposed import equal_world, harmful_world
 
     case = case_of(desired_in(catalog_of(folder), release))
     try:

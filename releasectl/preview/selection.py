@@ -1,0 +1,157 @@
+"""The manifests of two states that a change concerns, and no others.
+
+Of a repository with thousands of releases only these are read as YAML: files that differ, files that may hold
+anything but releases, and releases whose text has a word of what changed in it: a name, a host, a prefix. A file
+that is left out can neither be referred to, nor refer to, nor collide with what changed, so a catalog without it
+finds the same problems. The search is for bytes and errs towards reading too much.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from releasectl.domain.metric import MetricSet
+from releasectl.domain.policy import PromotionPolicy
+from releasectl.domain.release import Release
+from releasectl.errors import ManifestError
+from releasectl.manifests import crosscheck
+from releasectl.manifests.catalog import Catalog
+from releasectl.manifests.kinds import GROUP
+from releasectl.manifests.load import Document, FileResult, load_file
+
+_KIND = re.compile(rb"""["']?kind["']?\s*:\s*["']?([A-Za-z]*)""")
+
+
+@dataclass(frozen=True)
+class Files:
+    """One state: contents by path, and entries that are not read."""
+
+    contents: Mapping[str, bytes] = field(default_factory=dict)
+    refused: Mapping[str, FileResult] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Both states, as far as the change reaches. ``releases`` are those that it may concern, in order."""
+
+    before: Catalog
+    after: Catalog
+    releases: tuple[str, ...]
+    files: tuple[str, ...]
+    """Paths whose content differs."""
+
+
+def compare(before: Files, after: Files, *, only: str | None = None) -> Compared:
+    """Read what differs and what is needed to understand it; ``only`` a release, whether it differs or not."""
+    reader = _Reader()
+    differing = sorted(_differing(before, after))
+    seen = {
+        path for files in (before, after) for path, content in files.contents.items() if _holds_more(content)
+    } | set(differing)
+    words = {only} if only else set()
+    while True:
+        chosen = seen | _mentioning(before, words) | _mentioning(after, words)
+        old, new = reader.catalog(before, chosen), reader.catalog(after, chosen)
+        more = words | _words(old, new, differing, only)
+        if more == words:
+            break
+        words = more
+    concerned = {only} if only else _concerned(old, new, differing)
+    return Compared(old, new, tuple(sorted(concerned)), tuple(differing))
+
+
+class _Reader:
+    """Loads each content of a path once."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[tuple[str, bytes], FileResult] = {}
+
+    def catalog(self, files: Files, paths: Iterable[str]) -> Catalog:
+        results = dict(files.refused)
+        for path in paths:
+            content = files.contents.get(path)
+            if content is None:
+                continue
+            key = (path, content)
+            if key not in self._loaded:
+                self._loaded[key] = load_file(path, content)
+            results[path] = self._loaded[key]
+        return Catalog.build(results)
+
+
+def _differing(before: Files, after: Files) -> set[str]:
+    old, new = before.contents, after.contents
+    paths = {path for path in old.keys() | new.keys() if old.get(path) != new.get(path)}
+    return paths | (before.refused.keys() ^ after.refused.keys())
+
+
+def _holds_more(content: bytes) -> bool:
+    """Whether a file may hold a manifest that is no release."""
+    kinds = _KIND.findall(content)
+    return (GROUP.encode() in content or bool(kinds)) and any(kind != b"Release" for kind in kinds or [b""])
+
+
+def _mentioning(files: Files, words: Iterable[str]) -> set[str]:
+    wanted = [re.escape(word.encode()) for word in sorted(words)]
+    if not wanted:
+        return set()
+    # A backslash may hide a word in a quoted text; hosts are the same in any case.
+    search = re.compile(b"|".join([*wanted, rb"\\"]), re.IGNORECASE).search
+    return {path for path, content in files.contents.items() if search(content)}
+
+
+def _words(old: Catalog, new: Catalog, differing: Iterable[str], only: str | None) -> set[str]:
+    """What a file must mention to have to do with the change."""
+    found: set[str] = set()
+    for catalog in (old, new):
+        changed = [document for path in differing for document in _documents(catalog, path)]
+        own = [document for document in _all(catalog) if only and (document.kind, document.name) == ("Release", only)]
+        if only is None:
+            metrics = {metric for document in changed for metric in _metrics(document)}
+            found |= {document.name for document in changed if document.name}
+            found |= {document.name for document in _all(catalog) if metrics and _uses(document, metrics)}
+        for document in changed if only is None else own:
+            if isinstance(document.value, Release):
+                keys = crosscheck.route_keys(document.value)
+                found |= {document.name} | {key.host for key in keys if key.host}
+                found |= {key.prefix.strip("/") for key in keys if key.prefix.strip("/")}
+    return found
+
+
+def _concerned(old: Catalog, new: Catalog, differing: Iterable[str]) -> set[str]:
+    """Releases that stand in a changed file, and those that are made of something else, or wrong otherwise, now."""
+    inside = {
+        document.name
+        for catalog in (old, new)
+        for path in differing
+        for document in _documents(catalog, path)
+        if document.kind == "Release" and document.name
+    }
+    return inside | {name for name in {*old.releases, *new.releases} if _outcome(old, name) != _outcome(new, name)}
+
+
+def _outcome(catalog: Catalog, name: str) -> object:
+    try:
+        return catalog.resolve(name).generation
+    except ManifestError as error:
+        return error.problems
+
+
+def _documents(catalog: Catalog, path: str) -> tuple[Document, ...]:
+    result = catalog.files.get(path)
+    return result.documents if result else ()
+
+
+def _all(catalog: Catalog) -> Iterable[Document]:
+    return (document for result in catalog.files.values() for document in result.documents)
+
+
+def _metrics(document: Document) -> tuple[str, ...]:
+    return tuple(metric.name for metric in document.value.spec.metrics) if isinstance(document.value, MetricSet) else ()
+
+
+def _uses(document: Document, metrics: Iterable[str]) -> bool:
+    value = document.value
+    return isinstance(value, PromotionPolicy) and not set(metrics).isdisjoint(crosscheck.metric_names(value))
