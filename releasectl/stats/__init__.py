@@ -83,6 +83,7 @@ _NAMES = {
     "dispersion": ("dispersion_factor", "variance_factor"),
     "fold": ("Rule", "State"),
     "horizon": ("Horizon", "HorizonState"),
+    "kappa": ("Kappa", "cohen_kappa"),
     "ledger": ("Entry", "Ledger"),
     "mixture": ("msprt_lambda_log", "normal_log_mixture", "normal_mixture_bound", "tuned_rho"),
     "moments": ("Moments", "RatioMoments", "capped", "frozen_cap"),
