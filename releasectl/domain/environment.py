@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from releasectl.domain.base import Duration, Model, Name, SharePercent, parse_duration
+from releasectl.domain.forge import ForgeSpec, WriteBack
 from releasectl.domain.freeze import Freeze
 from releasectl.domain.release import ApiVersion, Metadata
 
@@ -80,6 +81,10 @@ class EnvironmentSpec(Model):
     """Times in which no release here goes forward."""
     teams: Mapping[Name, Annotated[tuple[str, ...], Field(min_length=1)]] = {}
     """Team -> its members, by the name with which they sign commits; an approval's ``from`` may name teams."""
+    forge: ForgeSpec | None = None
+    """Where the repository has its pull requests; None: nowhere that releasectl is to use."""
+    write_back: WriteBack = WriteBack()
+    """How a promotion or rollback changes the manifest."""
 
 
 class Environment(Model):

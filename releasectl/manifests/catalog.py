@@ -19,7 +19,7 @@ from releasectl.domain.policy import PromotionPolicy
 from releasectl.domain.release import Release
 from releasectl.domain.subscription import Subscription
 from releasectl.errors import ManifestError, Problem
-from releasectl.manifests import crosscheck, shipped, subscriptions
+from releasectl.manifests import crosscheck, hosting, shipped, subscriptions
 from releasectl.manifests.crosscheck import Given, at
 from releasectl.manifests.load import Document, FileResult, load_file
 from releasectl.manifests.nearest import suggestion
@@ -152,6 +152,8 @@ class Catalog:
                 found.update(self._doubles(documents))
         for document in self._sound("PromotionPolicy", PromotionPolicy):
             found.update(self._policy_problems(document))
+        for document in self._sound("Environment", Environment):
+            found.update(hosting.check(document))
         for document in self._sound("Subscription", Subscription):
             found.update(self._subscription_problems(document))
         for name in self._metrics:
@@ -191,7 +193,7 @@ class Catalog:
 
     def _own_problems(self, document: Document) -> list[Problem]:
         broken = self.files[document.file].broken if document.file in self.files else None
-        return [*document.problems, broken] if broken else list(document.problems)
+        return [*document.problems, *hosting.check(document), *([broken] if broken else ())]
 
     def _gather(self, document: Document) -> tuple[Given, tuple[Document, ...], list[Problem]]:
         release = document.value

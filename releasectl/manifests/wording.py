@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from pydantic_core import ErrorDetails
 
+from releasectl.domain.forge import FORGE_URL, PROJECT, VARIABLE
 from releasectl.domain.freeze import MOMENT
 from releasectl.manifests.docstrings import field_docstrings
 from releasectl.manifests.nearest import suggestion
@@ -132,14 +133,20 @@ _PATTERNS = {
     r"^[A-Za-z0-9-]+$": "letters, digits and hyphens",
     r"^[A-Za-z0-9_-]+$": "letters, digits, hyphens and underscores",
     "^/": "a path that begins with /",
+    FORGE_URL: "an address such as https://git.example.com, without credentials",
+    PROJECT: "owner/name",
+    VARIABLE: "the name of an environment variable: letters, digits and underscores",
 }
+_PERHAPS_SECRET = {FORGE_URL, VARIABLE}
+"""Where people write a credential by mistake: what stands there is not repeated."""
 
 
 def _pattern(place: Place, context: Mapping[str, Any]) -> Sentence:
     pattern = str(context["pattern"])
     wanted = _PATTERNS.get(pattern, f"text that matches {pattern}")
     source = place.node.source if isinstance(place.node, Scalar) else ""
-    return Sentence(f"{source[:80]!r} is not valid here", f"expected: {wanted}", "pattern")
+    found = "this" if pattern in _PERHAPS_SECRET else repr(source[:80])
+    return Sentence(f"{found} is not valid here", f"expected: {wanted}", "pattern")
 
 
 _WORDINGS: Mapping[str, Callable[[Place, Mapping[str, Any]], Sentence]] = {

@@ -1,0 +1,44 @@
+"""Rules of an environment's forge and write-back: what is asked for can be done there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from releasectl.domain.environment import Environment
+from releasectl.errors import Problem
+from releasectl.manifests.crosscheck import at
+from releasectl.manifests.load import Document
+
+
+def check(document: Document) -> Iterator[Problem]:
+    """What is wrong with it by itself; nothing for a document of another kind."""
+    if isinstance(document.value, Environment):
+        yield from _project(document, document.value)
+        yield from _write_back(document, document.value)
+
+
+def _project(document: Document, environment: Environment) -> Iterator[Problem]:
+    forge = environment.spec.forge
+    if forge and forge.type != "gitlab" and forge.project.count("/") > 1:
+        message = f"{forge.project!r} names more than an owner and a repository; only GitLab has groups in groups"
+        yield at(document, ("spec", "forge", "project"), message, "write owner/name", "no-project")
+
+
+def _write_back(document: Document, environment: Environment) -> Iterator[Problem]:
+    forge, write_back = environment.spec.forge, environment.spec.write_back
+    if write_back.mode == "push":
+        for field in sorted({"autoMerge", "rollback"} & write_back.to_data().keys()):
+            message = f"{field} says nothing in mode push: no pull request is made"
+            yield at(document, ("spec", "writeBack", field), message, "use mode: pull-request", "no-effect")
+        return
+    if forge is None:
+        message = "pull requests need a forge, and the environment names none"
+        yield at(document, ("spec", "writeBack", "mode"), message, "add `forge` with type, url and project", "no-forge")
+    elif forge.token_variable is None and forge.type == "github":
+        message = "GitHub opens no pull request without a token"
+        hint = "name the variable that holds it in `tokenVariable`"
+        yield at(document, ("spec", "forge"), message, hint, "no-token")
+    elif forge.token_variable is None and write_back.auto_merge:
+        message = "merging needs a token: without one a pull request can be opened, by a push, and not merged"
+        hint = "name the variable that holds it in the forge's `tokenVariable`"
+        yield at(document, ("spec", "writeBack", "autoMerge"), message, hint, "no-token")

@@ -1,0 +1,63 @@
+"""An environment's forge and write-back."""
+
+from __future__ import annotations
+
+import pytest
+
+from releasectl.manifests.catalog import Catalog
+from tests.unit.manifests.texts import REPOSITORY
+
+FILE = "environments/local.yaml"
+GITEA = "  forge: {type: gitea, url: 'https://git.example.com', project: models/desk, tokenVariable: FORGE_TOKEN}\n"
+PULLS = "  writeBack: {mode: pull-request, autoMerge: true, labels: [release], rollback: pull-request}\n"
+
+
+def _found(added: str) -> list[tuple[str, str]]:
+    files = {**REPOSITORY, FILE: REPOSITORY[FILE] + added.encode()}
+    return [(problem.path, problem.code) for problem in Catalog.build(files).problems() if problem.file == FILE]
+
+
+def test_a_forge_and_pull_requests_go_together() -> None:
+    assert _found(GITEA + PULLS) == []
+    assert _found(PULLS) == [("spec.writeBack.mode", "no-forge")]
+
+
+@pytest.mark.parametrize(
+    ("added", "path", "code"),
+    [
+        (GITEA.replace(", tokenVariable: FORGE_TOKEN", "") + PULLS, "spec.writeBack.autoMerge", "no-token"),
+        (
+            GITEA.replace("gitea", "github").replace(", tokenVariable: FORGE_TOKEN", "")
+            + "  writeBack: {mode: pull-request}\n",
+            "spec.forge",
+            "no-token",
+        ),
+        (GITEA.replace("models/desk", "group/models/desk"), "spec.forge.project", "no-project"),
+        (GITEA + "  writeBack: {autoMerge: true}\n", "spec.writeBack.autoMerge", "no-effect"),
+        (GITEA.replace("models/desk", "desk"), "spec.forge.project", "pattern"),
+        (GITEA.replace("https://", "https://me:secret@"), "spec.forge.url", "pattern"),
+        (GITEA.replace("FORGE_TOKEN", "'glpat-12.34'"), "spec.forge.tokenVariable", "pattern"),
+    ],
+    ids=[
+        "merging without a token",
+        "GitHub without a token",
+        "a group in a group that is not on GitLab",
+        "pull requests' settings while pushing",
+        "a project without an owner",
+        "credentials in an address",
+        "a token where its variable's name belongs",
+    ],
+)
+def test_what_cannot_work_is_refused_at_its_field(added: str, path: str, code: str) -> None:
+    assert (path, code) in _found(added)
+
+
+def test_groups_in_groups_are_well_on_gitlab() -> None:
+    assert _found(GITEA.replace("gitea", "gitlab").replace("models/desk", "group/models/desk")) == []
+
+
+def test_a_token_that_was_written_down_by_mistake_is_not_repeated() -> None:
+    text = (GITEA.replace("https://", "https://me:s3cret-token@") + PULLS).replace("FORGE_TOKEN", "'s3cret-token'")
+    problems = Catalog.build({**REPOSITORY, FILE: REPOSITORY[FILE] + text.encode()}).problems()
+    assert len([problem for problem in problems if problem.file == FILE]) == 2
+    assert "s3cret" not in str(problems)
