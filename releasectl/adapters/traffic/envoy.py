@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from releasectl.adapters.traffic.envoy_config import (
     unroutable,
 )
 from releasectl.adapters.traffic.envoy_files import WatchedFile, clusters_file, listeners_file, routes_file
+from releasectl.adapters.traffic.envoy_leaving import leaving
 from releasectl.adapters.traffic.envoy_process import EnvoyProcess
 from releasectl.adapters.traffic.envoy_served import parse_served
 from releasectl.ports import DRAIN, RouteTable, Served
@@ -63,8 +64,9 @@ class EnvoyRouter:
         self._tables: Mapping[str, RouteTable] = {}
         self._wanted: dict[str, Resource] | None = None
         self._made: dict[str, tuple[RouteTable, dict[str, Resource]]] = {}
+        self._hops: list[Resource] = []
+        """Inner routes in force."""
         self._unused_since: dict[str, float] = {}
-        self._leaving: dict[str, RouteTable] = {}
         self._seen: tuple[str, Mapping[str, Served]] = ("", {})
         self._turn = asyncio.Lock()
 
@@ -142,6 +144,7 @@ class EnvoyRouter:
             log.info("envoy.started", pid=self._process.pid, port=self.port)
         for subject, file in self._watched():
             await self._put(subject, file, file.resources)
+        self._hops = _hops_of(self._routes[INNER].resources)
 
     def _watched(self) -> Iterator[tuple[str, WatchedFile]]:
         yield LISTENERS, self._listeners
@@ -158,10 +161,8 @@ class EnvoyRouter:
         present = {cluster["name"]: cluster for cluster in self._clusters.resources}
         await self._put(CLUSTERS, self._clusters, _by_name(present | wanted))
         await self._admin.await_warm(within=_WARM_SECONDS)
-        self._leaving |= _leaving(self._tables, tables)
         # Up: a variant's hops are in force before its share. Down: its share goes first, its hops linger.
-        inner = await asyncio.to_thread(inner_routes, given, self._leaving.values())
-        await self._put(routes_stat(INNER), self._routes[INNER], [inner])
+        await self._put_inner(tables, present.keys() - wanted.keys())
         await self._put(routes_stat(ENTRY), self._routes[ENTRY], [await asyncio.to_thread(entry_routes, given)])
         self._tables = dict(tables)
         self._wanted = wanted
@@ -183,13 +184,18 @@ class EnvoyRouter:
         due = {name for name, since in self._unused_since.items() if now - since >= self._drain}
         if not due:
             return
-        if self._leaving:
-            self._leaving = {}
-            inner = await asyncio.to_thread(inner_routes, list(self._tables.values()))
-            await self._put(routes_stat(INNER), self._routes[INNER], [inner])
+        await self._put_inner(self._tables, self._unused_since.keys() - due)
         kept = {cluster["name"]: cluster for cluster in self._clusters.resources if cluster["name"] not in due}
         await self._put(CLUSTERS, self._clusters, _by_name(kept))
         self._unused_since = {name: since for name, since in self._unused_since.items() if name not in due}
+
+    async def _put_inner(self, tables: Mapping[str, RouteTable], unused: Collection[str]) -> None:
+        """The inner hops of the tables, and of clusters that are ``unused`` since a moment ago."""
+        given = [tables[release] for release in sorted(tables)]
+        inner = await asyncio.to_thread(lambda: inner_routes(given, leaving(self._hops, unused, tables)))
+        await self._put(routes_stat(INNER), self._routes[INNER], [inner])
+        # Not what was written but what is in force: routes that Envoy refused must not come back as leaving ones.
+        self._hops = _hops_of(self._routes[INNER].resources)
 
     async def _put(self, subject: str, file: WatchedFile, resources: Sequence[Resource]) -> None:
         """Write a file and see it in force. A change that Envoy refused or missed before is put to it once more."""
@@ -202,13 +208,8 @@ class EnvoyRouter:
         await self._admin.await_version(subject, file.version, within=self._timeout, refused_before=refused)
 
 
-def _leaving(before: Mapping[str, RouteTable], now: Mapping[str, RouteTable]) -> dict[str, RouteTable]:
-    """Tables of before with variants that are gone now."""
-    return {
-        release: table
-        for release, table in before.items()
-        if table.backends.keys() - (now[release].backends.keys() if release in now else ())
-    }
+def _hops_of(configurations: Sequence[Resource]) -> list[Resource]:
+    return [route for each in configurations for host in each["virtual_hosts"] for route in host["routes"]]
 
 
 def _by_name(resources: Mapping[str, Resource]) -> list[Resource]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -97,17 +97,13 @@ def entry_routes(tables: Iterable[RouteTable]) -> Resource:
     }
 
 
-def inner_routes(tables: Iterable[RouteTable], leaving: Iterable[RouteTable] = ()) -> Resource:
+def inner_routes(tables: Iterable[RouteTable], leaving: Iterable[Resource] = ()) -> Resource:
     """``/<release>/<component>/...`` to the component of the variant in the request's header, else to stable's.
 
-    ``leaving`` are tables of before: variants that only they have keep their hops, so that a request in flight
-    sees one variant to its end.
+    ``leaving`` are hops of before that requests in flight still need; see ``envoy_leaving``.
     """
     given = sorted(_routable(tables), key=lambda table: table.release)
-    now = {table.release: table.backends.keys() for table in given}
-    before = sorted(_routable(leaving), key=lambda table: table.release)
-    routes = [route for table in before for route in _inner(table, without=now.get(table.release, ()))]
-    routes += [route for table in given for route in _inner(table)]
+    routes = [*leaving, *(route for table in given for route in _inner(table))]
     return {"name": INNER, "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]}
 
 
@@ -277,11 +273,11 @@ def _set(header: str, value: str) -> Resource:
     return {"header": {"key": header, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
 
 
-def _inner(table: RouteTable, without: Container[str] = ()) -> Iterator[Resource]:
+def _inner(table: RouteTable) -> Iterator[Resource]:
     components = sorted({component for backends in table.backends.values() for component in backends})
     for component in components:
         for variant in sorted(table.backends, key=lambda name: (name == STABLE, name)):
-            if component in table.backends[variant] and variant not in without:
+            if component in table.backends[variant]:
                 yield _hop(table, variant, component)
 
 

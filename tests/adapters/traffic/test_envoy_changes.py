@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,9 +15,10 @@ import pytest
 from releasectl.adapters import processes
 from releasectl.adapters.traffic.envoy import EnvoyRouter
 from releasectl.errors import Unavailable
-from releasectl.ports import Address
+from releasectl.ports import Address, RouteTable
 from tests.backends import Backend
 from tests.detached import an_envoy, until
+from tests.relay import Relay
 from tests.tables import a_table
 
 pytestmark = pytest.mark.envoy
@@ -173,3 +176,71 @@ async def test_a_request_in_flight_keeps_its_variant_on_inner_hops_after_the_can
 
     assert await answers() == "cand"
     await until(answers, lambda name: name == "stable")
+
+
+def _promoted(at: Mapping[str, Address], *, epoch: int, tag: str) -> dict[str, RouteTable]:
+    """Stable's versions, told by their tag, at an address; and whoever else is there."""
+    table = a_table(at=at, epoch=epoch)
+    return {"desk": replace(table, tags={**table.tags, "stable": tag})}
+
+
+async def test_a_request_that_began_before_a_promotion_meets_the_old_stable_on_inner_hops(
+    tmp_path: Path, stable: Backend, cand: Backend, client: httpx.AsyncClient
+) -> None:
+    async with an_envoy(tmp_path / "envoy", drain=3) as router, Backend("third") as third:
+        await router.start()
+        await router.apply(_promoted({"stable": stable.address, "next": cand.address}, epoch=1, tag="one"))
+        await router.apply(_promoted({"stable": cand.address}, epoch=2, tag="two"))
+
+        async def answered_by(variant: str, allocation: int | None) -> str:
+            told = {} if allocation is None else {"x-releasectl-allocation": str(allocation)}
+            url = router.component_url("desk", "sentiment")
+            found = await client.get(f"{url}/", headers={"x-releasectl-variant": variant, **told})
+            assert found.status_code == 200
+            return str(found.json()["name"])
+
+        await until(lambda: answered_by("stable", 2), lambda name: name == "cand")
+        assert await answered_by("stable", 1) == "stable"
+        assert await answered_by("next", 1) == "cand"
+        # A component that does not pass the allocation on gets what serves now.
+        assert await answered_by("stable", None) == "cand"
+        # The next candidate takes the name of the one that was promoted, and another controller is at work.
+        await router.apply(_promoted({"stable": cand.address, "next": third.address}, epoch=3, tag="two"))
+        await router.apply(_promoted({"stable": third.address}, epoch=4, tag="three"))
+        await until(lambda: answered_by("stable", 4), lambda name: name == "third")
+        assert [await answered_by("stable", epoch) for epoch in (1, 2, 3)] == ["stable", "cand", "cand"]
+        again = EnvoyRouter(tmp_path / "envoy", port=0, drain=timedelta(seconds=0.5))
+        await again.start()
+        await again.apply(_promoted({"stable": third.address}, epoch=4, tag="three"))
+        assert [await answered_by("stable", epoch) for epoch in (1, 3)] == ["stable", "cand"]
+
+        async def after_the_grace_time() -> str:
+            await again.observe()
+            return await answered_by("stable", 1)
+
+        await until(after_the_grace_time, lambda name: name == "third")
+        await again.close()
+
+
+async def test_a_request_on_its_way_through_a_graph_at_its_promotion_is_answered_by_one_variant(
+    tmp_path: Path, stable: Backend, cand: Backend, client: httpx.AsyncClient
+) -> None:
+    async with an_envoy(tmp_path / "envoy", drain=3) as router, Relay("entry") as old, Relay("new entry") as new:
+        await router.start()
+
+        def table(versions: Mapping[str, tuple[Backend, Backend]], epoch: int, tag: str) -> dict[str, RouteTable]:
+            backends = {
+                variant: {"sentiment": entry.address, "ocr": reader.address}
+                for variant, (entry, reader) in versions.items()
+            }
+            made = a_table(backends=backends, epoch=epoch)
+            return {"desk": replace(made, tags={**made.tags, "stable": tag})}
+
+        await router.apply(table({"stable": (old, stable), "next": (new, cand)}, 1, "one"))
+        old.asks = new.asks = router.component_url("desk", "ocr")
+        slow = asyncio.create_task(client.get(f"{router.entry_url('desk')}?wait=1"))
+        await until(lambda: len(old.seen), lambda count: count == 1)
+        await router.apply(table({"stable": (new, cand)}, 2, "two"))
+        await until(lambda: client.get(f"{router.entry_url('desk')}"), lambda answer: answer.text == "new entry cand")
+        old.go_on.set()
+        assert (await slow).text == "entry stable"
