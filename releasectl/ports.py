@@ -246,6 +246,8 @@ class Increment:
     """Short digest of the variant's versions where the source knows it."""
     epoch: int | None = None
     """Allocation at exposure where the source knows it; None: the one in force."""
+    part: str = ""
+    """``dimension=value``, such as ``language=es``: these counts are part of the whole, which is told besides."""
 
 
 @dataclass(frozen=True)
@@ -310,6 +312,10 @@ class EvidenceStore(Protocol):
 
     def blocks(self, release: str, metric: str) -> Sequence[Block]:
         """Blocks since the last ``forget``, oldest first."""
+        ...
+
+    def counted(self, release: str) -> Sequence[str]:
+        """Names of the readings, metrics and parts of them, that a release has blocks of; sorted."""
         ...
 
     def forget(self, release: str) -> None:

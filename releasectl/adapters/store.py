@@ -85,6 +85,11 @@ class SqliteStore:
         rows = self._rows("SELECT value FROM blocks WHERE release = ? AND metric = ? ORDER BY seq", release, metric)
         return tuple(Block.model_validate_json(value) for (value,) in rows)
 
+    def counted(self, release: str) -> Sequence[str]:
+        """Names of the readings that a release has blocks of; sorted."""
+        rows = self._rows("SELECT DISTINCT metric FROM blocks WHERE release = ? ORDER BY metric", release)
+        return tuple(name for (name,) in rows)
+
     def forget(self, release: str) -> None:
         """Drop a release's blocks: they are in a recorded decision now."""
         self._write(lambda db: db.execute("DELETE FROM blocks WHERE release = ?", (release,)))

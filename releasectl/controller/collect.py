@@ -10,10 +10,12 @@ from releasectl.controller.site import Site, is_served
 from releasectl.domain.decision import EffectiveState
 from releasectl.domain.metric import Metric
 from releasectl.domain.observation import Block, Counts, ReadState
+from releasectl.domain.parts import LONGEST_VALUE, MOST_VALUES, OTHER, Part, lumped, part_name, split_name
 from releasectl.ports import EvidenceStore, Increment, MetricSource, Served, SourceReading
 
 Key = tuple[str, str]
-"""Release and metric."""
+"""Release and metric, or a part of one (``domain.parts``)."""
+_PARTS = "parts"
 
 
 @dataclass
@@ -27,9 +29,11 @@ class Collected:
     """By release and metric, where one release's own data are at fault."""
 
     def state(self, release: str, metric: str) -> tuple[ReadState, str]:
-        """How reading this metric for this release ended."""
+        """How reading this metric, or the one that this is a part of, ended for this release."""
+        metric, part = split_name(metric)
         never = (ReadState.PROVIDER_ERROR, f"no provider of this environment answers {metric}")
-        return self.faults.get((release, metric)) or self.states.get(metric, never)
+        state, detail = self.faults.get((release, metric)) or self.states.get(metric, never)
+        return state, detail or (lumped(part) if part else "")
 
 
 class Collector:
@@ -40,6 +44,7 @@ class Collector:
         self._store = store
         self._read_at: dict[str, datetime] = {}
         self._in_force: dict[str, tuple[int, datetime]] = {}
+        self._values: dict[str, tuple[int, dict[str, list[str]]]] = {}
 
     async def collect(
         self,
@@ -83,22 +88,52 @@ class Collector:
     def _blocks(
         self, metric: str, reading: SourceReading, on_trial: Mapping[str, EffectiveState], now: datetime
     ) -> dict[Key, list[Block]]:
-        arms: dict[tuple[str, int], dict[str, Counts]] = {}
+        arms: dict[tuple[str, str, int], dict[str, Counts]] = {}
         for increment in reading.increments:
             state = on_trial.get(increment.release)
             if state is None or not _belongs(increment, state):
                 continue
             epoch = state.epoch if increment.epoch is None else increment.epoch
-            found = arms.setdefault((increment.release, epoch), {})
+            name = self._name(metric, increment, state)
+            found = arms.setdefault((increment.release, name, epoch), {})
             found[increment.variant] = found.get(increment.variant, Counts()) + increment.counts
         since = self._read_at.get(metric, now)
         blocks: dict[Key, list[Block]] = {}
-        for (release, epoch), counts in sorted(arms.items()):
+        for (release, name, epoch), counts in sorted(arms.items()):
             if any(arm.trials for arm in counts.values()):
-                shares = self._shares(on_trial[release], epoch, metric) if reading.exposures else None
+                # What a part gets of the requests is chance of another kind: only the whole must follow the shares.
+                whole = reading.exposures and name == metric
+                shares = self._shares(on_trial[release], epoch, metric) if whole else None
                 block = Block(start_at=since, end_at=now, epoch=epoch, arms=dict(sorted(counts.items())), shares=shares)
-                blocks.setdefault((release, metric), []).append(block)
+                blocks.setdefault((release, name), []).append(block)
         return blocks
+
+    def _name(self, metric: str, increment: Increment, state: EffectiveState) -> str:
+        """The reading that these counts belong to: the metric, or the part that they are of."""
+        if not increment.part:
+            return metric
+        part = Part.parse(increment.part)
+        values = self._values_of(state).setdefault(f"{metric}/{part.dimension}", [])
+        if part.value not in values:
+            if len(values) >= MOST_VALUES or len(part.value) > LONGEST_VALUE:
+                return part_name(metric, part._replace(value=OTHER))
+            values.append(part.value)
+            trial, known = self._values[increment.release]
+            self._store.note(increment.release, _PARTS, {"trial": trial, "values": known})
+        return part_name(metric, part)
+
+    def _values_of(self, state: EffectiveState) -> dict[str, list[str]]:
+        """Values that are counted apart in this trial, by metric and dimension, in the order they turned up.
+
+        They are kept over restarts, so that a value stays what it began as.
+        """
+        trial = state.progress.first_epoch if state.progress else 0
+        known = self._values.get(state.release)
+        if known is None or known[0] != trial:
+            noted = self._store.noted(state.release, _PARTS)
+            values = noted["values"] if noted and noted["trial"] == trial else {}
+            self._values[state.release] = known = (trial, values)
+        return known[1]
 
     def _watch(self, on_trial: Mapping[str, EffectiveState], served: Mapping[str, Served], now: datetime) -> None:
         """Keep since when each release's shares have been served without a break, as far as that was seen."""

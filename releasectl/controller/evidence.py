@@ -17,6 +17,7 @@ from releasectl.decide.inputs import Desired
 from releasectl.domain.base import format_time
 from releasectl.domain.decision import EffectiveState
 from releasectl.domain.observation import Block, Observation, Reading, ReadState
+from releasectl.domain.parts import split_name
 from releasectl.evaluate.evaluation import Evaluation, Folds, evaluate
 from releasectl.evaluate.trust import unreadable
 from releasectl.ports import EvidenceStore
@@ -84,7 +85,7 @@ class EvidenceBook:
     ) -> tuple[Observation, Evaluation]:
         """Add what was collected: all that was read since the last decision, and the evidence."""
         page = self._page(desired, state, collected)
-        names = _metrics_of(desired)
+        names = _names(desired, state.release, page, collected)
         fresh = self._news(page, state.release, names, collected)
         unfolded = {name: _reading(state.release, name, collected, blocks) for name, blocks in fresh.items()}
         evaluation = _evaluated(desired, state, page.folds, unfolded)
@@ -167,7 +168,9 @@ class EvidenceBook:
             page.until = datetime.fromisoformat(checkpoint["until"])
         self._pages[state.release] = page
         # Stored blocks include those just collected; they are folded as news by the caller, once.
-        for name in _metrics_of(desired):
+        metrics = _metrics_of(desired)
+        parts = [name for name in self._store.counted(state.release) if split_name(name)[0] in metrics]
+        for name in dict.fromkeys([*metrics, *parts]):
             new = len(collected.blocks.get((state.release, name), ()))
             stored = [b for b in self._store.blocks(state.release, name) if _is_new(b, page, state)]
             page.blocks[name] = stored[: len(stored) - new] if new else stored
@@ -221,6 +224,13 @@ def _metrics_of(desired: Desired) -> list[str]:
     guarded = [guardrail.metric for guardrail in policy.guardrails]
     paired = [name for name, metric in desired.metrics.items() if metric.query.paired is not None]
     return list(dict.fromkeys(guarded + [objective.metric for objective in policy.objectives] + paired))
+
+
+def _names(desired: Desired, release: str, page: _Page, collected: Collected) -> list[str]:
+    """The metrics, and after them the parts of them that anything was counted of."""
+    metrics = _metrics_of(desired)
+    counted = {*page.blocks, *(name for of, name in collected.blocks if of == release)}
+    return metrics + sorted(name for name in counted - set(metrics) if split_name(name)[0] in metrics)
 
 
 def _reading(release: str, metric: str, collected: Collected, blocks: Sequence[Block]) -> Reading:

@@ -75,6 +75,17 @@ def test_a_new_store_knows_nothing(store: SqliteStore) -> None:
     assert store.intents() == ()
 
 
+def test_it_tells_which_readings_of_a_release_have_blocks(store: SqliteStore, path: Path) -> None:
+    assert store.counted("desk") == ()
+    names = ["wrong{language=es}", "wrong", 'wrong{language="}, {="}']
+    store.append("log", {}, {("desk", name): [_block(1)] for name in names} | {("shop", "slow"): [_block(1)]})
+    store.append("log", {}, {("desk", "wrong"): [_block(2)]})
+    store = _reopened(store, path)
+    assert store.counted("desk") == tuple(sorted(names))
+    store.forget("desk")
+    assert (store.counted("desk"), store.counted("shop")) == ((), ("slow",))
+
+
 def test_blocks_come_back_equal_and_in_order_by_release_and_metric(store: SqliteStore, path: Path) -> None:
     store.append("envoy", {"error-rate": {"t": 1}}, {("desk", "error-rate"): [_block(1), _block(2)]})
     store.append(

@@ -39,10 +39,11 @@ class MemorySource:
         *,
         tag: str | None = None,
         epoch: int | None = None,
+        part: str = "",
     ) -> None:
-        """Count trials, and the events among them, for one arm."""
+        """Count trials, and the events among them, for one arm, or for a part of it."""
         counts = Counts(trials=trials, events=events)
-        self._added.setdefault(metric, []).append(Increment(release, variant, counts, tag=tag, epoch=epoch))
+        self._added.setdefault(metric, []).append(Increment(release, variant, counts, tag=tag, epoch=epoch, part=part))
 
     async def read(
         self, metrics: Sequence[Metric], cursors: Mapping[str, Any], now: datetime
@@ -82,11 +83,11 @@ class MemorySource:
 
 
 def _summed(increments: Sequence[Increment]) -> list[Increment]:
-    sums: dict[tuple[str, str, str | None, int | None], Counts] = {}
+    sums: dict[tuple[str, str, str | None, int | None, str], Counts] = {}
     for each in increments:
-        key = (each.release, each.variant, each.tag, each.epoch)
+        key = (each.release, each.variant, each.tag, each.epoch, each.part)
         sums[key] = sums.get(key, Counts()) + each.counts
     return [
-        Increment(release, variant, counts, tag=tag, epoch=epoch)
-        for (release, variant, tag, epoch), counts in sums.items()
+        Increment(release, variant, counts, tag=tag, epoch=epoch, part=part)
+        for (release, variant, tag, epoch, part), counts in sums.items()
     ]

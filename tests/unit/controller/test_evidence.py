@@ -124,6 +124,49 @@ async def test_a_metric_that_no_provider_answers_is_a_fault(store: SqliteStore) 
     assert collected.state("shop", "error-rate")[0] is ReadState.PROVIDER_ERROR
 
 
+async def test_parts_are_readings_of_their_own_beside_the_whole(store: SqliteStore) -> None:
+    source, state = MemorySource(), a_state()
+    collector = a_collector(store, source)
+    await collector.collect(METRICS, {"shop": state}, {}, at(0))
+    source.add("error-rate", "shop", "next", 100, 7)
+    source.add("error-rate", "shop", "next", 40, 5, part="language=es")
+    source.add("error-rate", "shop", "next", 60, 2, part="language=en")
+    collected = await collector.collect(METRICS, {"shop": state}, {}, at(1))
+    assert counted(collected) == {"next": (7, 100)}
+    spanish = collected.blocks["shop", "error-rate{language=es}"]
+    assert [(block.arms["next"].events, block.arms["next"].trials, block.shares) for block in spanish] == [
+        (5, 40, None)
+    ]
+    assert store.counted("shop") == ("error-rate", "error-rate{language=en}", "error-rate{language=es}")
+
+
+async def test_parts_are_bounded_and_a_restart_keeps_what_each_began_as(store: SqliteStore) -> None:
+    source, state = MemorySource(), a_state()
+    collector = a_collector(store, source)
+    await collector.collect(METRICS, {"shop": state}, {}, at(0))
+    for number in range(60):
+        source.add("error-rate", "shop", "next", 1, 0, part=f"user=u{number:02d}")
+    source.add("error-rate", "shop", "next", 1, 0, part="user=" + "u" * 100)
+    await collector.collect(METRICS, {"shop": state}, {}, at(1))
+    collector = a_collector(store, source)
+    source.add("error-rate", "shop", "next", 5, 0, part="user=u49")
+    source.add("error-rate", "shop", "next", 5, 0, part="user=u59")
+    source.add("error-rate", "shop", "next", 5, 0, part="language=es")
+    collected = await collector.collect(METRICS, {"shop": state}, {}, at(2))
+    assert len(store.counted("shop")) == 52
+    trials = {
+        name: [block.arms["next"].trials for block in store.blocks("shop", name)]
+        for name in ("error-rate{user=u49}", "error-rate{user=other}", "error-rate{language=es}")
+    }
+    assert trials == {
+        "error-rate{user=u49}": [1, 5],
+        "error-rate{user=other}": [11, 5],
+        "error-rate{language=es}": [5],
+    }
+    assert collected.state("shop", "error-rate{user=u49}") == (ReadState.OK, "")
+    assert "beyond the first 50" in collected.state("shop", "error-rate{user=other}")[1]
+
+
 # --- the book -------------------------------------------------------------------------------------------
 
 
@@ -155,6 +198,17 @@ def test_a_restart_changes_no_bit_of_the_evidence(store: SqliteStore) -> None:
         expected = folds_of(book, desired, state, read(steady, block), at(number))
     steady.close()
     assert without == expected
+
+
+def test_parts_come_back_after_a_restart_and_are_kept_out_of_the_sample_ratio(store: SqliteStore) -> None:
+    part = "error-rate{language=es}"
+    block = a_block((1, 200), (1, 40), at=at(1))
+    store.append("local/envoy", {}, {KEY: [block], ("shop", part): [block], ("shop", "gone{language=es}"): [block]})
+    state = a_state(folded_until=at(0))
+    observed, evaluation = EvidenceBook(store).look(a_desired(), state, read(store), at(2))
+    assert observed.readings.keys() == {"error-rate", part}
+    assert observed.readings[part].blocks == (block,)
+    assert not any(part in key for key in evaluation.folds if key.startswith("sample-ratio/"))
 
 
 def test_blocks_that_a_recorded_decision_has_folded_are_not_folded_again(store: SqliteStore) -> None:
