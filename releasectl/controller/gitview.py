@@ -8,12 +8,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
+import structlog
+
 from releasectl.controller.desired import DesiredReader, DesiredSet
 from releasectl.controller.gitseen import GitFault, GitView
 from releasectl.controller.ledger import LedgerReader
 from releasectl.domain.reasons import Reason
 from releasectl.errors import Conflict, Denied, Unavailable
 from releasectl.ports import Clock, Commit, Heads, ReleaseRepo
+
+log = structlog.get_logger(__name__)
 
 LONGEST_PAUSE = timedelta(seconds=60)
 PATIENCE = timedelta(seconds=2)
@@ -23,8 +27,9 @@ PATIENCE = timedelta(seconds=2)
 class GitWatcher:
     """Keeps a GitView up to date. Git runs in a thread: one call at a time.
 
-    A slow git host must not keep the controller from guarding: a refresh is waited for only ``patience``,
-    and after a failure git is left alone for a while, ever longer up to ``LONGEST_PAUSE``.
+    A slow git host must not keep the controller from guarding: git is waited for only ``patience``, and after
+    a failure it is left alone for a while, ever longer up to ``LONGEST_PAUSE``. A push that takes longer goes on by
+    itself; what became of it is seen in the ledger, as after a push whose answer was lost.
     """
 
     def __init__(self, repo: ReleaseRepo, clock: Clock, *, patience: timedelta = PATIENCE) -> None:
@@ -34,12 +39,15 @@ class GitWatcher:
         self._ledger = LedgerReader(repo)
         self._patience = patience.total_seconds()
         self._refreshing: asyncio.Task[GitView] | None = None
+        self._pushing: asyncio.Task[Heads] | None = None
         self._failures = 0
         self._not_before = clock.now()
         self.view = GitView()
 
     async def refresh(self) -> GitView:
         """Fetch and read what is new. When git does not answer, the last view stays, with the fault."""
+        if self._pushing is not None and not await self._has_pushed():
+            return self.view
         if self._refreshing is None:
             if self._clock.now() < self._not_before:
                 return self.view
@@ -58,14 +66,19 @@ class GitWatcher:
     async def push(self, manifests: Sequence[Commit], ledger: Sequence[Commit]) -> None:
         """Push both branches on top of the view; the view then holds the new heads. Raises as the port does."""
         heads = self.view.heads
-        if heads is None or self._refreshing is not None or self._clock.now() < self._not_before:
+        if heads is None or self._busy or self._clock.now() < self._not_before:
             fault = self.view.fault
             raise Unavailable(fault.message if fault else "the repository has not been read yet")
         if self.view.fault and self.view.fault.reason is Reason.HISTORY_REWRITTEN:
             # Nothing is written on top of a history that lost commits until a person has accepted it.
             raise Denied(self.view.fault.message, hint=self.view.fault.hint)
+        pushing = asyncio.create_task(asyncio.to_thread(self._repo.push, heads, manifests=manifests, ledger=ledger))
+        done, _ = await asyncio.wait({pushing}, timeout=self._patience)
+        if not done:
+            self._pushing = pushing
+            raise Unavailable("the repository takes long to take a push", hint="it is looked for in the ledger")
         try:
-            after = await asyncio.to_thread(self._repo.push, heads, manifests=manifests, ledger=ledger)
+            after = pushing.result()
         except Unavailable as error:
             self._note(failed=True, retry_after=error.retry_after)
             raise
@@ -74,6 +87,25 @@ class GitWatcher:
     async def desired_at(self, revision: str) -> DesiredSet:
         """What an older commit asked for."""
         return await asyncio.to_thread(DesiredReader(self._repo).read, revision)
+
+    @property
+    def _busy(self) -> bool:
+        return self._refreshing is not None or self._pushing is not None
+
+    async def _has_pushed(self) -> bool:
+        """Whether the push under way has ended, however it did: the ledger tells."""
+        pushing = self._pushing
+        if pushing is None:
+            return True
+        done, _ = await asyncio.wait({pushing}, timeout=self._patience)
+        if not done:
+            slow = GitFault(Reason.GIT_UNAVAILABLE, "the repository takes long to take a push")
+            self.view = replace(self.view, fault=slow)
+            return False
+        self._pushing = None
+        if error := pushing.exception():
+            log.info("a push that took long has failed", error=str(error))
+        return True
 
     def _note(self, *, failed: bool, retry_after: timedelta | None = None) -> None:
         self._failures = self._failures + 1 if failed else 0

@@ -231,6 +231,8 @@ class World:
         self.sources: list[MetricSource] = [self.users]
         self.person = self._repo("person")
         self.users.learn = lambda: self._learn(self.states())  # type: ignore[method-assign]
+        self.patience = timedelta(minutes=5)
+        """How long a pass waits for git."""
         self.wrap: Callable[[str, Any], Any] = lambda kind, port: port
         """Puts a test's own layer around a port: ``wrap(kind, port)``."""
         self.restart()
@@ -268,7 +270,7 @@ class World:
             ),
             clock=self.clock,
             with_trailers=append_trailers,
-            git_patience=timedelta(minutes=5),
+            git_patience=self.patience,
         )
         return store, controller
 

@@ -31,7 +31,9 @@ class Trouble:
     read_only: bool = False
     """Pushes are answered with 403, in words of a host that archived the repository."""
     before_push: Callable[[], object] | None = None
-    """Called once, when the next push has announced itself and before its commits are taken."""
+    """Called once, when somebody wants to push and has not been told yet where the branches are."""
+    in_push: Callable[[], object] | None = None
+    """Called once, when a push has been told where the branches are and before its commits are taken."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -102,9 +104,12 @@ class _Handler(BaseHTTPRequestHandler):
             return self._refuse(self.trouble.status, "come again later")
         if self.trouble.read_only and "git-receive-pack" in path + query:
             return self._refuse(403, "This repository was archived so it is read-only.")
-        if path.endswith("/git-receive-pack") and (came_between := self.trouble.before_push):
+        if query == "service=git-receive-pack" and (comes_before := self.trouble.before_push):
             self.trouble.before_push = None
-            came_between()
+            comes_before()
+        if path.endswith("/git-receive-pack") and (comes_between := self.trouble.in_push):
+            self.trouble.in_push = None
+            comes_between()
         return False
 
     def _refuse(self, status: int, words: str) -> bool:
