@@ -51,10 +51,10 @@ class Told:
             yield f"at these rates nothing is proven by {self._samples(one.most)}"
         if one.turns_at is not None:
             bound = "at most" if row.better == "higher" else "at least"
-            yield (
-                f"harm would be proven by a rate of {bound} {100 * one.turns_at:.3g} % over as many samples again "
-                f"({row.tried.trials})"
-            )
+            level = f"a rate of {bound} {100 * one.turns_at:.3g} %"
+            if row.unit is not None:
+                level = f"a mean of {bound} {one.turns_at:.4g} {row.unit}".rstrip()
+            yield f"harm would be proven by {level} over as many samples again ({row.tried.trials})"
 
     def _samples(self, count: int) -> str:
         took = ""

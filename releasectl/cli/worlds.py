@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from releasectl.domain.base import parse_duration
 from releasectl.domain.metric import Metric
 from releasectl.errors import UsageError
 from releasectl.simulate.case import Case
-from releasectl.simulate.supposed import USUAL
-from releasectl.simulate.world import Rate, World
+from releasectl.simulate.supposed import usual
+from releasectl.simulate.world import Rate, Spread, World
 
 
 def percent(text: str) -> float:
@@ -46,26 +47,51 @@ def world_of(
 ) -> World:
     """The world; metrics, candidates and numbers that make no sense are refused."""
     metrics = case.desired.metrics
-    rates = {name: percent(text) for name, text in pairs("--baseline", baseline).items()}
+    levels = pairs("--baseline", baseline)
     delays = {name: _span("--delay", text) for name, text in pairs("--delay", delay).items()}
     effects = _effects(case, effect)
-    for option, names in (("--baseline", rates), ("--delay", delays), ("--effect", effects)):
+    for option, names in (("--baseline", levels), ("--delay", delays), ("--effect", effects)):
         for name in names:
             if name not in metrics:
                 raise UsageError(f"{option}: the policy has no metric {name!r}", hint=f"it has {', '.join(metrics)}")
-    for name, rate in rates.items():
-        if not 0 <= rate <= 1:
-            raise UsageError(f"--baseline {name}: a rate lies between 0% and 100%")
     return World(
         requests_per_second=traffic,
         rates={
-            name: Rate(rates.get(name, USUAL[metric.direction]), effects.get(name, {}), _delay(metric, delays))
+            name: replace(
+                _rate(metric, levels[name]) if name in levels else usual(metric),
+                effects=effects.get(name, {}),
+                delay=delays.get(name, metric.maturity),
+            )
             for name, metric in metrics.items()
         },
         every=every,
         looks=looks,
         drift=percent(drift),
     )
+
+
+def _rate(metric: Metric, text: str) -> Rate:
+    """``1%`` of a proportion; ``25`` or ``25~8``, with the standard deviation, of a mean in its own unit."""
+    if metric.clip is None:
+        rate = percent(text)
+        if not 0 <= rate <= 1:
+            raise UsageError(f"--baseline {metric.name}: a rate lies between 0% and 100%")
+        return Rate(rate)
+    level, tilde, sd = text.partition("~")
+    ordinary = usual(metric)
+    if ordinary.spread is None:
+        raise AssertionError("a mean varies")
+    if not tilde:
+        return replace(ordinary, baseline=_number(metric, level))
+    return replace(ordinary, baseline=_number(metric, level), spread=Spread(_number(metric, sd), metric.clip.step))
+
+
+def _number(metric: Metric, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        hint = f"for example {metric.name}=25 or {metric.name}=25~8, mean and standard deviation"
+        raise UsageError(f"{metric.name} is a mean, and {text!r} is not a number", hint=hint) from None
 
 
 def _effects(case: Case, values: Sequence[str]) -> dict[str, dict[str, float]]:
@@ -75,13 +101,11 @@ def _effects(case: Case, values: Sequence[str]) -> dict[str, dict[str, float]]:
         candidate, slash, metric = name.rpartition("/")
         if slash and candidate not in case.candidates:
             raise UsageError(f"--effect: no candidate {candidate!r}", hint=f"there is {', '.join(case.candidates)}")
+        known = case.desired.metrics.get(metric)
+        change = _number(known, text) if known and known.kind == "mean" else percent(text)
         for one in [candidate] if slash else case.candidates:
-            found.setdefault(metric, {})[one] = percent(text)
+            found.setdefault(metric, {})[one] = change
     return found
-
-
-def _delay(metric: Metric, delays: Mapping[str, timedelta]) -> timedelta:
-    return delays.get(metric.name, metric.maturity)
 
 
 def _span(option: str, text: str) -> timedelta:

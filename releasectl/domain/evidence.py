@@ -50,6 +50,13 @@ class Arm(Model):
     mean: float | None = None
     """Of the values, for a mean, in the metric's own unit."""
 
+    @property
+    def level(self) -> float | None:
+        """The mean, or the rate as a fraction of 1; None while there is nothing."""
+        if self.mean is not None:
+            return self.mean
+        return self.events / self.trials if self.trials else None
+
 
 class Evidence(Model):
     """One metric of one candidate against stable since the stage began. Rates are fractions of 1; estimate, limits

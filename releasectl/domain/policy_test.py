@@ -16,29 +16,27 @@ from releasectl.domain.strategy import Canary, Stage
 
 
 def _rate(text: str) -> str:
-    number, percent = text[:-1], text[-1:]
-    try:
-        fits = percent == "%" and 0 <= float(number) <= 100
-    except ValueError:
-        fits = False
-    if not fits:
+    if text.endswith("%") and not 0 <= float(text[:-1]) <= 100:
         raise ValueError(f"{text!r} is not a rate such as 1% or 0.25%")
     return text
 
 
-RateText = Annotated[str, Field(pattern=r"^\d+(\.\d+)?%$"), AfterValidator(_rate)]
+RateText = Annotated[str, Field(pattern=r"^(\d+(\.\d+)?%|-?\d+(\.\d+)?( ?~ ?\d+(\.\d+)?)?)$"), AfterValidator(_rate)]
+"""``1%`` of a proportion; ``25 ~ 8`` of a mean: its value and standard deviation in its own unit."""
 Traffic = Annotated[str, Field(pattern=r"^\d+(\.\d+)?/[smh]$")]
 
 
 class Phase(Model):
-    """What happens for a while. Rates that are not named stay as they were in the phase before, at first 0%."""
+    """What happens for a while. Rates and means that are not named stay as they were in the phase before; at first
+    rates are 0% and means in the middle of their range."""
 
     for_: Annotated[Duration, Field(alias="for")]
     """How long."""
     requests: Traffic | None = None
     """All requests, such as ``100/s`` or ``30/m``; as before if left out, at first 100/s."""
     stable: Mapping[Name, RateText] = {}
-    """Rate of events of each metric, such as ``{error-rate: 1%}``."""
+    """Rate of events of each metric, such as ``{error-rate: 1%}``; of a mean its value and standard deviation, such
+    as ``{order-value: 25 ~ 8}``."""
     candidate: Mapping[Name, RateText] = {}
     """The same of every candidate."""
     candidates: Mapping[Name, Mapping[Name, RateText]] = {}

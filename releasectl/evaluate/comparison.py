@@ -37,7 +37,8 @@ State = Mapping[str, Any]
 
 
 class Reading(NamedTuple):
-    """What a state says. Rates are fractions; differences are the candidate's minus stable's."""
+    """What a state says. Rates are fractions, means in the metric's own unit; differences are the candidate's minus
+    stable's."""
 
     stable: Arm
     tried: Arm
@@ -48,7 +49,8 @@ class Reading(NamedTuple):
     log_e: float
     peak: float
     safe_peak: float
-    limit_lower: float | None
+    past_limit: float | None
+    """By how much the candidate's own limit is shown to be passed, where there is one; above 0 it is."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,11 @@ class Folded:
     diff: stats.DifferenceState
     log_e: NDArray[float64]
     peak: NDArray[float64]
+
+    @property
+    def ticks(self) -> int:
+        """How many there were."""
+        return int(self.exact.ticks)
 
 
 class Limits(NamedTuple):
@@ -155,7 +162,7 @@ class Comparison:
         return Limits(-interval.estimate, -interval.high, -interval.low)
 
     def read(self, state: State, step_epoch: int, limit: float | None) -> Reading:
-        """The numbers in a state; ``limit`` is the rate whose lower confidence limit is wanted as well."""
+        """The numbers in a state; ``limit``, in percent, asks whether the candidate is shown to be past it."""
         folded = decoded(state)
         limits = self.limits(folded)
         return Reading(
@@ -168,16 +175,21 @@ class Comparison:
             log_e=state["log_e"],
             peak=state["peak"],
             safe_peak=float(folded.safe.peak),
-            limit_lower=None if limit is None else self.limit_lower(state["tried"]),
+            past_limit=None if limit is None else self.past_limit(state["tried"], limit),
         )
 
-    def margin_as_difference(self, reading: Reading) -> float | None:
+    @property
+    def unit(self) -> str | None:
+        """What the numbers are in: None, for rates."""
+        return None
+
+    def margin_as_difference(self, stable: Arm) -> float | None:
         """The accepted worsening as a difference of rates, in the direction of harm."""
         if self.margin.points is not None:
             return self.margin.points / 100
-        if not reading.stable.trials:
+        if not stable.trials:
             return None
-        return (self.margin.percent or 0.0) / 100 * reading.stable.events / reading.stable.trials
+        return (self.margin.percent or 0.0) / 100 * stable.events / stable.trials
 
     # --- rules ------------------------------------------------------------------------------------------
 
@@ -241,15 +253,33 @@ class Comparison:
         mean: NDArray[float64] = stats.weighted_log_e(log_e=both, weights=(EXACT_PART, 1 - EXACT_PART))
         return mean
 
-    def limit_lower(self, tried: Sequence[int]) -> float:
-        """The always-valid lower limit of the candidate's own rate."""
+    def past_limit(self, tried: Sequence[int], limit: float) -> float | None:
+        """By how much the always-valid limit of the candidate's own rate is past ``limit`` (in percent)."""
         trials, events = tried
         if not trials:
-            return 0.0
-        low, _ = stats.bernoulli_confidence_interval(
+            return None
+        low, high = stats.bernoulli_confidence_interval(
             num_successes=events, num_trials=trials, alpha=self.alpha, t_opt=10 * self.min_samples
         )
-        return float(low)
+        return float(low) - limit / 100 if self.direction == "lower" else limit / 100 - float(high)
+
+    def ahead(self, folded: Folded, state: State, ticks: int, *, n_b: float, n_c: float, level: float) -> Folded:
+        """``folded`` after so many ticks more, as expected where stable goes on and the candidate has this rate."""
+        trials, events = state["stable"]
+        return self.fold_arrays(
+            folded,
+            stats.Trials.of_good(
+                x_b=[n_b * events / trials] * ticks,
+                n_b=[n_b] * ticks,
+                x_c=[n_c * level] * ticks,
+                n_c=[n_c] * ticks,
+            ),
+        )
+
+    @property
+    def worst(self) -> float:
+        """The worst rate there is."""
+        return 1.0 if self.direction == "lower" else 0.0
 
     def _fresh(self) -> dict[str, Any]:
         counted = {"stable": [0, 0], "tried": [0, 0], "step": [0, 0], "epoch": -1}

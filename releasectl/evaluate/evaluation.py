@@ -14,7 +14,7 @@ from releasectl.domain.policy import Guardrail, Objective, PolicySpec, Watch
 from releasectl.domain.release import STABLE
 from releasectl.domain.reward import ArmReward
 from releasectl.domain.strategy import Bandit, Shadow, Stage
-from releasectl.evaluate.comparison import Comparison
+from releasectl.evaluate.compared import AnyComparison
 from releasectl.evaluate.guardrails import guardrail_comparison, judge_guardrail
 from releasectl.evaluate.objectives import judge_objective, objective_comparison
 from releasectl.evaluate.pairs import paired_rules
@@ -62,8 +62,7 @@ def evaluate(
         state = comparison.fold(folds.get(key), raw.blocks if raw else (), epoch)
         after[key] = state
         if isinstance(rule, Guardrail):
-            limit = None if rule.limit is None else rule.limit / 100
-            rows.append(judge_guardrail(comparison, rule, comparison.read(state, epoch, limit), raw))
+            rows.append(judge_guardrail(comparison, rule, comparison.read(state, epoch, rule.limit), raw))
         else:
             rows.append(judge_objective(comparison, rule, comparison.read(state, epoch, None), raw))
     ratios = _sample_ratios(folds, observed, candidates)
@@ -123,7 +122,7 @@ def _sample_ratios(folds: Folds, observed: Observation, candidates: tuple[str, .
 
 def _comparisons(
     policy: PolicySpec, metrics: Mapping[str, Metric], candidates: tuple[str, ...]
-) -> Iterator[tuple[str, Guardrail | Objective, Comparison]]:
+) -> Iterator[tuple[str, Guardrail | Objective, AnyComparison]]:
     for candidate in candidates:
         for guardrail in policy.guardrails:
             comparison = guardrail_comparison(policy, guardrail, metrics[guardrail.metric], candidate)

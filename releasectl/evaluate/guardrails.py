@@ -9,9 +9,10 @@ from releasectl.domain.evidence import Evidence, MetricState
 from releasectl.domain.metric import Metric
 from releasectl.domain.observation import Reading as Raw
 from releasectl.domain.policy import Guardrail, PolicySpec
-from releasectl.evaluate.comparison import Comparison, Reading
+from releasectl.evaluate.compared import AnyComparison, comparison_of
+from releasectl.evaluate.comparison import Reading
 from releasectl.evaluate.trust import unreadable
-from releasectl.evaluate.wording import difference, rates
+from releasectl.evaluate.wording import amount, difference, rates
 
 DEAD_BAND = 1e-9
 """Thresholds are crossed by this much or not at all, so the last bit of a logarithm decides nothing."""
@@ -32,11 +33,11 @@ def _alphas(policy: PolicySpec) -> dict[str, float]:
     }
 
 
-def guardrail_comparison(policy: PolicySpec, guardrail: Guardrail, metric: Metric, candidate: str) -> Comparison:
+def guardrail_comparison(policy: PolicySpec, guardrail: Guardrail, metric: Metric, candidate: str) -> AnyComparison:
     """The rules for one guardrail. A limit takes half of the guardrail's alpha."""
-    return Comparison(
+    return comparison_of(
+        metric,
         candidate=candidate,
-        direction=metric.direction,
         margin=guardrail.margin,
         claim="non-inferior",
         alpha=_alphas(policy)[guardrail.metric],
@@ -45,12 +46,11 @@ def guardrail_comparison(policy: PolicySpec, guardrail: Guardrail, metric: Metri
     )
 
 
-def judge_guardrail(comparison: Comparison, guardrail: Guardrail, numbers: Reading, raw: Raw | None) -> Evidence:
+def judge_guardrail(comparison: AnyComparison, guardrail: Guardrail, numbers: Reading, raw: Raw | None) -> Evidence:
     """Evidence for one guardrail. Proof of harm stands even when the provider has gone away since."""
     threshold = math.log(1 / comparison.alpha)
-    limit = None if guardrail.limit is None else guardrail.limit / 100
     harmful = numbers.peak >= threshold - DEAD_BAND
-    over_limit = limit is not None and numbers.limit_lower is not None and numbers.limit_lower > limit + DEAD_BAND
+    over_limit = numbers.past_limit is not None and numbers.past_limit > DEAD_BAND
     fault = unreadable(raw)
     if harmful or over_limit:
         state = MetricState.BAD
@@ -62,7 +62,7 @@ def judge_guardrail(comparison: Comparison, guardrail: Guardrail, numbers: Readi
         state = MetricState.OK
     else:
         state = MetricState.INCONCLUSIVE
-    margin = comparison.margin_as_difference(numbers)
+    margin = comparison.margin_as_difference(numbers.stable)
     return Evidence(
         metric=guardrail.metric,
         role="guardrail",
@@ -71,11 +71,13 @@ def judge_guardrail(comparison: Comparison, guardrail: Guardrail, numbers: Readi
         summary=_sentence(
             state,
             numbers=numbers,
+            unit=comparison.unit,
             margin=margin,
             limit=guardrail.limit if over_limit else None,
             raw=raw,
         ),
         better=comparison.direction,
+        unit=comparison.unit,
         stable=numbers.stable,
         tried=numbers.tried,
         step_trials=numbers.step_trials,
@@ -111,15 +113,17 @@ def _sentence(
     state: MetricState,
     *,
     numbers: Reading,
+    unit: str | None,
     margin: float | None,
     limit: float | None,
     raw: Raw | None,
 ) -> str:
-    shown = f"{rates(numbers)}, {difference(numbers)}"
-    accepted = "" if margin is None else f"; {margin * 100:.3g} points worse is accepted"
+    shown = f"{rates(numbers, unit)}, {difference(numbers, unit)}"
+    accepted = "" if margin is None else f"; {amount(margin, unit)} worse is accepted"
     match state:
         case MetricState.BAD if limit is not None:
-            return f"{rates(numbers)}: shown to be past the limit of {limit:g} %"
+            past = f"{limit:g} {'%' if unit is None else unit}".rstrip()
+            return f"{rates(numbers, unit)}: shown to be past the limit of {past}"
         case MetricState.BAD:
             return f"{shown}: harm beyond the margin is proven{accepted}"
         case MetricState.OK:

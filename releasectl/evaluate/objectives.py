@@ -8,17 +8,18 @@ from releasectl.domain.evidence import Evidence, MetricState
 from releasectl.domain.metric import Metric
 from releasectl.domain.observation import Reading as Raw
 from releasectl.domain.policy import Objective, PolicySpec
-from releasectl.evaluate.comparison import Comparison, Reading
+from releasectl.evaluate.compared import AnyComparison, comparison_of
+from releasectl.evaluate.comparison import Reading
 from releasectl.evaluate.guardrails import DEAD_BAND
 from releasectl.evaluate.trust import unreadable
 from releasectl.evaluate.wording import difference, rates
 
 
-def objective_comparison(policy: PolicySpec, objective: Objective, metric: Metric, candidate: str) -> Comparison:
+def objective_comparison(policy: PolicySpec, objective: Objective, metric: Metric, candidate: str) -> AnyComparison:
     """The rules for one objective: all must pass, so each may use the whole alpha."""
-    return Comparison(
+    return comparison_of(
+        metric,
         candidate=candidate,
-        direction=metric.direction,
         margin=objective.margin,
         claim=objective.goal,
         alpha=policy.alpha,
@@ -27,7 +28,7 @@ def objective_comparison(policy: PolicySpec, objective: Objective, metric: Metri
     )
 
 
-def judge_objective(comparison: Comparison, objective: Objective, numbers: Reading, raw: Raw | None) -> Evidence:
+def judge_objective(comparison: AnyComparison, objective: Objective, numbers: Reading, raw: Raw | None) -> Evidence:
     """Evidence for one objective: OK when its claim is proven, never BAD (harm is for guardrails)."""
     threshold = math.log(1 / comparison.total_alpha)
     fault = unreadable(raw)
@@ -44,8 +45,9 @@ def judge_objective(comparison: Comparison, objective: Objective, numbers: Readi
         role="objective",
         candidate=comparison.candidate,
         state=state,
-        summary=_sentence(state, objective, numbers, raw),
+        summary=_sentence(state, objective, numbers, comparison.unit, raw),
         better=comparison.direction,
+        unit=comparison.unit,
         stable=numbers.stable,
         tried=numbers.tried,
         step_trials=numbers.step_trials,
@@ -54,18 +56,18 @@ def judge_objective(comparison: Comparison, objective: Objective, numbers: Readi
         upper=numbers.upper,
         log_e=round(numbers.safe_peak, 9),
         threshold=round(threshold, 9),
-        margin=0.0 if objective.goal == "superior" else comparison.margin_as_difference(numbers),
+        margin=0.0 if objective.goal == "superior" else comparison.margin_as_difference(numbers.stable),
     )
 
 
-def _sentence(state: MetricState, objective: Objective, numbers: Reading, raw: Raw | None) -> str:
+def _sentence(state: MetricState, objective: Objective, numbers: Reading, unit: str | None, raw: Raw | None) -> str:
     claim = "better than stable" if objective.goal == "superior" else "no worse than the margin allows"
     match state:
         case MetricState.OK:
-            return f"{rates(numbers)}, {difference(numbers)}: proven {claim}"
+            return f"{rates(numbers, unit)}, {difference(numbers, unit)}: proven {claim}"
         case MetricState.NO_DATA:
             return "nothing counted yet" if raw is None or not raw.detail else raw.detail
         case MetricState.INCONCLUSIVE | MetricState.BAD:
-            return f"{rates(numbers)}, {difference(numbers)}: not yet proven {claim}"
+            return f"{rates(numbers, unit)}, {difference(numbers, unit)}: not yet proven {claim}"
         case MetricState.STALE | MetricState.INVALID | MetricState.PROVIDER_ERROR:
             return raw.detail if raw and raw.detail else "the metric has not been read"

@@ -11,14 +11,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from releasectl import stats
 from releasectl.domain.decision import Allocation
-from releasectl.domain.evidence import Arm, Evidence, MetricState
+from releasectl.domain.evidence import Evidence, MetricState
 from releasectl.domain.metric import Metric
 from releasectl.domain.policy import Guardrail, Objective, PolicySpec
 from releasectl.domain.release import STABLE
-from releasectl.evaluate.comparison import Comparison, Folded, decoded
+from releasectl.evaluate.compared import AnyComparison
+from releasectl.evaluate.comparison import Folded, decoded
 from releasectl.evaluate.guardrails import DEAD_BAND, guardrail_comparison
+from releasectl.evaluate.means import FoldedMeans, MeanComparison, decoded_means
 from releasectl.evaluate.objectives import objective_comparison
 
 MOST_TICKS = 4096
@@ -36,7 +37,7 @@ class Outlook:
     to_fail: int | None
     """More samples until harm is proven; None if not in sight, and for objectives."""
     turns_at: float | None
-    """The candidate's rate that would prove harm within as many samples again as there are; None if none would."""
+    """The candidate's rate or mean that would prove harm in as many samples again; None if none would."""
     most: int
     """Samples that were looked ahead."""
 
@@ -49,11 +50,11 @@ def outlook(
     share, rest = shares.share(row.candidate), shares.share(STABLE)
     if found is None or row.state is MetricState.BAD or not (share and rest and row.tried.trials and row.stable.trials):
         return None
-    comparison, state = found
+    comparison, folded, state = found
     # Ticks as large as those so far have been on average.
-    each = max(1.0, row.tried.trials / max(1, state.exact.ticks))
-    ahead = _Ahead(comparison, state, n_b=each * rest / share, n_c=each, p_b=_rate(row.stable))
-    now = _rate(row.tried)
+    each = max(1.0, row.tried.trials / max(1, folded.ticks))
+    ahead = _Ahead(comparison, folded, state, n_b=each * rest / share, n_c=each)
+    now = row.tried.level or 0.0
     passing, harmful = math.log(1 / comparison.total_alpha), math.log(1 / comparison.alpha)
     settled = row.state is MetricState.OK
     return Outlook(
@@ -64,7 +65,7 @@ def outlook(
         to_fail=_samples(each, ahead.first(now, lambda f: float(f.peak) >= harmful - DEAD_BAND))
         if row.role == "guardrail"
         else None,
-        turns_at=_turning(ahead, now, state.exact.ticks, harmful, comparison) if row.role == "guardrail" else None,
+        turns_at=_turning(ahead, now, folded.ticks, harmful) if row.role == "guardrail" else None,
         most=round(each * MOST_TICKS),
     )
 
@@ -73,26 +74,18 @@ def outlook(
 class _Ahead:
     """The same tick over and over, after what was folded."""
 
-    comparison: Comparison
-    state: Folded
+    comparison: AnyComparison
+    folded: Any
+    """In the form of the comparison's kind."""
+    state: Mapping[str, Any]
     n_b: float
     n_c: float
-    p_b: float
 
-    def after(self, ticks: int, rate: float) -> Folded:
-        """The state after so many ticks in which the candidate has this rate."""
-        again = [1.0] * ticks
-        return self.comparison.fold_arrays(
-            self.state,
-            stats.Trials.of_good(
-                x_b=[self.n_b * self.p_b * one for one in again],
-                n_b=[self.n_b * one for one in again],
-                x_c=[self.n_c * rate * one for one in again],
-                n_c=[self.n_c * one for one in again],
-            ),
-        )
+    def after(self, ticks: int, rate: float) -> Folded | FoldedMeans:
+        """The state after so many ticks in which the candidate has this rate or mean."""
+        return self.comparison.ahead(self.folded, self.state, ticks, n_b=self.n_b, n_c=self.n_c, level=rate)
 
-    def first(self, rate: float, reached: Callable[[Folded], bool]) -> int | None:
+    def first(self, rate: float, reached: Callable[[Folded | FoldedMeans], bool]) -> int | None:
         """The least number of ticks after which this holds; what is reached stays reached."""
         most = 1
         while not reached(self.after(most, rate)):
@@ -106,10 +99,10 @@ class _Ahead:
         return most
 
 
-def _turning(ahead: _Ahead, now: float, ticks: int, threshold: float, comparison: Comparison) -> float | None:
-    """The mildest rate that would prove harm in as many ticks again."""
+def _turning(ahead: _Ahead, now: float, ticks: int, threshold: float) -> float | None:
+    """The mildest rate or mean that would prove harm in as many ticks again."""
     again = min(max(ticks, 1), MOST_TICKS)
-    safe, worst = now, 1.0 if comparison.direction == "lower" else 0.0
+    safe, worst = now, ahead.comparison.worst
     if float(ahead.after(again, worst).peak) < threshold - DEAD_BAND:
         return None
     for _ in range(HALVINGS):
@@ -123,21 +116,20 @@ def _turning(ahead: _Ahead, now: float, ticks: int, threshold: float, comparison
 
 def _comparison(
     row: Evidence, policy: PolicySpec, metrics: Mapping[str, Metric], folds: Mapping[str, Any]
-) -> tuple[Comparison, Folded] | None:
+) -> tuple[AnyComparison, Folded | FoldedMeans, Mapping[str, Any]] | None:
     rules: tuple[Guardrail | Objective, ...] = policy.guardrails if row.role == "guardrail" else policy.objectives
     rule = next((rule for rule in rules if rule.metric == row.metric), None)
     if rule is None or row.metric not in metrics:
         return None
+    comparison: AnyComparison
     if isinstance(rule, Guardrail):
         comparison = guardrail_comparison(policy, rule, metrics[row.metric], row.candidate)
     else:
         comparison = objective_comparison(policy, rule, metrics[row.metric], row.candidate)
     state = folds.get(f"{row.role}/{row.metric}/{row.candidate}/{comparison.key}")
-    return (comparison, decoded(state)) if state else None
-
-
-def _rate(arm: Arm) -> float:
-    return arm.events / arm.trials
+    if not state:
+        return None
+    return comparison, decoded_means(state) if isinstance(comparison, MeanComparison) else decoded(state), state
 
 
 def _samples(each: float, ticks: int | None) -> int | None:

@@ -23,9 +23,11 @@ from releasectl.domain.evidence import Arm, Evidence
 from releasectl.domain.observation import Observation, ReadState
 from releasectl.domain.observation import Reading as Raw
 from releasectl.domain.policy import Guardrail, Objective
-from releasectl.evaluate.comparison import Comparison, Folded, Limits, Reading, finite
+from releasectl.evaluate.compared import AnyComparison
+from releasectl.evaluate.comparison import Limits, Reading, finite
 from releasectl.evaluate.evaluation import Evaluation
 from releasectl.evaluate.guardrails import guardrail_comparison, judge_guardrail, weights
+from releasectl.evaluate.means import TICK, MeanComparison
 from releasectl.evaluate.objectives import judge_objective, objective_comparison
 from releasectl.simulate.case import START, Case, at_look
 from releasectl.simulate.trial import Run, Step
@@ -47,38 +49,70 @@ class _Compared:
     """One comparison of every run: its rule, its folded statistics, and its counts."""
 
     rule: Guardrail | Objective
-    comparison: Comparison
+    comparison: AnyComparison
     column: int
-    folded: Folded
-    totals: Ints
-    """Stable's trials and events, the candidate's trials and events; by run."""
+    folded: Any
+    """In the form of the comparison's kind."""
+    totals: NDArray[Any]
+    """Trials and events of stable and of the candidate; of a mean, trials, totals and squares. By run and arm."""
     step: Ints
     """Trials of stable and of the candidate in the present step; by run."""
+    waiting: NDArray[np.float64]
+    """Of a mean: sums of both arms that wait for a tick, and the epoch they are of; by run."""
+    waiting_epoch: Ints
 
     def add(self, counted: Counted, epoch: Ints) -> None:
-        b, c = (
-            (counted.trials[:, 0], counted.events[:, 0]),
-            (
-                counted.trials[:, self.column],
-                counted.events[:, self.column],
-            ),
-        )
-        ticks = stats.Trials.of_good(x_b=b[1][:, None], n_b=b[0][:, None], x_c=c[1][:, None], n_c=c[0][:, None])
-        self.folded = self.comparison.fold_arrays(self.folded, ticks)
-        self.totals += np.stack([*b, *c], axis=1)
-        self.step += np.where((counted.epoch >= epoch)[:, None], np.stack([b[0], c[0]], axis=1), 0)
+        """Fold what became known at a look."""
+        both = [0, self.column]
+        trials = counted.trials[:, both]
+        if isinstance(self.comparison, MeanComparison):
+            sums = np.concatenate([trials[..., None], counted.values[:, both]], axis=2).astype(np.float64)
+            self._add_values(self.comparison, sums, counted.epoch)
+        else:
+            sums = np.stack([trials, counted.events[:, both]], axis=2)
+            n, x = trials[:, :, None], counted.events[:, both][:, :, None]
+            ticks = stats.Trials.of_good(x_b=x[:, 0], n_b=n[:, 0], x_c=x[:, 1], n_c=n[:, 1])
+            self.folded = self.comparison.fold_arrays(self.folded, ticks)
+        self.totals += sums
+        self.step += np.where((counted.epoch >= epoch)[:, None], trials, 0)
+
+    def _add_values(self, comparison: MeanComparison, sums: NDArray[np.float64], epoch: Ints) -> None:
+        """As ``MeanComparison.fold`` makes ticks. Values come in the order of their epochs here, so one place to
+        wait in is enough; runs without a whole tick get an empty one, which says nothing."""
+        self.waiting[self.waiting_epoch != epoch] = 0
+        self.waiting_epoch = epoch.copy()
+        self.waiting[:, :, :3] += sums
+        whole = self.waiting[:, :, 0].min(axis=1) >= TICK
+        ticks = np.where(whole[:, None, None], self.waiting, 0.0)
+        self.folded = comparison.fold_arrays(self.folded, ticks[:, 0][:, None], ticks[:, 1][:, None])
+        self.waiting[whole] = 0
+
+    def keep(self, rows: Bools) -> None:
+        """Go on with some of the runs."""
+        for name in ("folded", "totals", "step", "waiting", "waiting_epoch"):
+            setattr(self, name, _rows(getattr(self, name), rows))
+
+    def arms(self, row: int) -> tuple[Arm, Arm]:
+        """Totals of one run for people."""
+        pair = self.totals[row].tolist()
+        if isinstance(self.comparison, MeanComparison):
+            return self.comparison.arm([int(part) for part in pair[0]]), self.comparison.arm([int(p) for p in pair[1]])
+        return Arm(trials=pair[0][0], events=pair[0][1]), Arm(trials=pair[1][0], events=pair[1][1])
 
     @property
     def seen(self) -> Bools:
-        return np.asarray((self.totals[:, 0] > 0) & (self.totals[:, 2] > 0))
+        return np.asarray(self.totals[:, :, 0].min(axis=1) > 0)
 
     @property
     def harmful(self) -> Bools:
         """Where it may be that harm is proven."""
         found = self.folded.peak >= math.log(1 / self.comparison.alpha) - SLACK
         if isinstance(self.rule, Guardrail) and self.rule.limit is not None:
-            # A lower limit lies below the rate itself.
-            found |= self.totals[:, 3] * 100 > self.rule.limit * self.totals[:, 2]
+            # A limit lies on the better side of the rate or mean itself.
+            unit = self.comparison.clip.step if isinstance(self.comparison, MeanComparison) else 100
+            limit = self.rule.limit / unit
+            past = self.totals[:, 1, 1] - limit * self.totals[:, 1, 0]
+            found |= past > 0 if self.comparison.direction == "lower" else past < 0
         return np.asarray(found)
 
     @property
@@ -162,7 +196,7 @@ class Batch:
         for name in ("ids", "shares", "epoch", "since", "dwell", "gathers", "needs_proof", "on_trial", "deadline"):
             setattr(self, name, getattr(self, name)[rows])
         for one in self.compared:
-            one.folded, one.totals, one.step = _rows(one.folded, rows), one.totals[rows], one.step[rows]
+            one.keep(rows)
 
     def how(self, run: int, end: Decision | None, looks: int) -> Run:
         """How a run went."""
@@ -218,11 +252,12 @@ class Batch:
         )
 
     def _evidence(self, one: _Compared, row: int, limits: Limits) -> Evidence:
-        totals = one.totals[row].tolist()
-        limited = isinstance(one.rule, Guardrail) and one.rule.limit is not None
+        stable, tried = one.arms(row)
+        limit = one.rule.limit if isinstance(one.rule, Guardrail) else None
+        own = [int(part) for part in one.totals[row, 1].tolist()]
         reading = Reading(
-            stable=Arm(trials=totals[0], events=totals[1]),
-            tried=Arm(trials=totals[2], events=totals[3]),
+            stable=stable,
+            tried=tried,
             step_trials=int(one.step[row].min()),
             estimate=finite(float(limits.estimate)),
             lower=finite(float(limits.lower)),
@@ -230,7 +265,7 @@ class Batch:
             log_e=float(one.folded.log_e[row]),
             peak=float(one.folded.peak[row]),
             safe_peak=float(one.folded.safe.peak[row]),
-            limit_lower=one.comparison.limit_lower(totals[2:]) if limited else None,
+            past_limit=None if limit is None else one.comparison.past_limit(own, limit),
         )
         raw = Raw(state=ReadState.OK)
         if isinstance(one.rule, Guardrail):
@@ -291,28 +326,29 @@ def _comparisons(case: Case, count: int) -> list[_Compared]:
     """In the order of ``evaluate()``, which is that of the evidence."""
     policy, metrics, found = case.desired.policy.spec, case.desired.metrics, []
     for column, candidate in enumerate(case.candidates, start=1):
-        rules: list[tuple[Guardrail | Objective, Comparison]] = [
+        rules: list[tuple[Guardrail | Objective, AnyComparison]] = [
             (rule, guardrail_comparison(policy, rule, metrics[rule.metric], candidate)) for rule in policy.guardrails
         ]
         rules += [
             (goal, objective_comparison(policy, goal, metrics[goal.metric], candidate)) for goal in policy.objectives
         ]
         for rule, comparison in rules:
-            zeros = np.zeros((count, 4), dtype=np.int64)
-            folded = comparison.fresh_arrays((count,))
-            found.append(_Compared(rule, comparison, column, folded, zeros, zeros[:, :2].copy()))
+            mean = isinstance(comparison, MeanComparison)
+            totals: NDArray[Any] = np.zeros((count, 2, 3)) if mean else np.zeros((count, 2, 2), dtype=np.int64)
+            step, none = np.zeros((count, 2), dtype=np.int64), np.full(count, -1)
+            waiting = np.zeros((count, 2, 6)) if mean else np.zeros((count, 0))
+            found.append(
+                _Compared(rule, comparison, column, comparison.fresh_arrays((count,)), totals, step, waiting, none)
+            )
     return found
 
 
-def _rows(folded: Folded, rows: Any) -> Folded:
+def _rows(value: Any, rows: Any) -> Any:
     """Some rows of every array."""
-    found: Folded = _some(folded, rows)
-    return found
-
-
-def _some(value: Any, rows: Any) -> Any:
     if isinstance(value, np.ndarray):
         return value[rows]
     if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{part.name: _some(getattr(value, part.name), rows) for part in fields(value)})
+        return replace(value, **{part.name: _rows(getattr(value, part.name), rows) for part in fields(value)})
+    if isinstance(value, tuple):
+        return type(value)(*(_rows(part, rows) for part in value))
     return value

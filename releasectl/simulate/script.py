@@ -13,7 +13,17 @@ from datetime import timedelta
 
 from releasectl.domain.base import WHOLE, format_duration
 from releasectl.domain.decision import Action, EffectiveState
-from releasectl.domain.observation import Block, Counts, Health, Observation, Reading, ReadState, VariantHealth
+from releasectl.domain.metric import Clip
+from releasectl.domain.observation import (
+    Block,
+    Counts,
+    Health,
+    Observation,
+    Reading,
+    ReadState,
+    Values,
+    VariantHealth,
+)
 from releasectl.domain.policy_test import Expected, Phase, PolicyCase
 from releasectl.domain.release import STABLE
 from releasectl.simulate.case import Case, at_look
@@ -46,10 +56,23 @@ class Outcome:
 
 def run_case(case: Case, written: PolicyCase, look: timedelta) -> Outcome:
     """Play the case and compare."""
+    if misread := tuple(_misread(case, written.given)):
+        return Outcome(misread, ())
     script = _Script(case, written.given, look)
     run = run_trial(case, look, script.looks, script.observe)
     happened = tuple(_happened(run, look, script.looks))
     return Outcome(tuple(_wrong(written.expect, happened)), happened)
+
+
+def _misread(case: Case, given: Sequence[Phase]) -> Iterator[str]:
+    """A rate that is told of a mean, or a value of a proportion."""
+    for phase in given:
+        for told in (phase.stable, phase.candidate, *phase.candidates.values()):
+            for name, text in told.items():
+                metric = case.desired.metrics.get(name)
+                if metric is not None and text.endswith("%") == (metric.kind == "mean"):
+                    example = "25 ~ 8" if metric.kind == "mean" else "1%"
+                    yield f"{name} is a {metric.kind}, of which {text!r} says nothing: write {example!r}, for example"
 
 
 # --- playing --------------------------------------------------------------------------------------------
@@ -103,14 +126,23 @@ class _Script:
 
     def _reading(self, metric: str, index: int, look: int, epoch: int, trials: Mapping[str, int]) -> Reading:
         waiting = self._waiting.setdefault(metric, {})
+        clip = self.case.desired.metrics[metric].clip
         for name, count in trials.items():
-            events = self._carried((metric, name), count * self._rate(metric, name, index))
-            waiting[name] = waiting.get(name, Counts()) + Counts(trials=count, events=min(events, count))
+            waiting[name] = waiting.get(name, Counts()) + (
+                self._events(metric, name, count, index)
+                if clip is None
+                else Counts(trials=count, values=_values(count, self._told(metric, name, index), clip))
+            )
         state = ReadState(self.given[index].metrics.get(metric, "ok"))
         if state is not ReadState.OK:
             return Reading(state=state, detail=f"{metric}: the case says {state}")
         end, arms = at_look(self.look, look), self._waiting.pop(metric)
         return Reading(state=state, blocks=(Block(start_at=end - self.look, end_at=end, epoch=epoch, arms=arms),))
+
+    def _events(self, metric: str, name: str, count: int, index: int) -> Counts:
+        told = self._told(metric, name, index) or "0%"
+        events = self._carried((metric, name), count * float(told[:-1]) / 100)
+        return Counts(trials=count, events=min(events, count))
 
     def _carried(self, key: tuple[str, ...], more: float) -> int:
         """The whole part of all that was due so far, less what was counted already."""
@@ -131,12 +163,21 @@ class _Script:
         number, _, unit = text.partition("/")
         return float(number) / _SECONDS[unit]
 
-    def _rate(self, metric: str, variant: str, index: int) -> float:
+    def _told(self, metric: str, variant: str, index: int) -> str | None:
+        """What was last said of a metric."""
         for phase in self.given[index::-1]:
             own = phase.stable if variant == STABLE else {**phase.candidate, **phase.candidates.get(variant, {})}
             if metric in own:
-                return float(own[metric][:-1]) / 100
-        return 0.0
+                return own[metric]
+        return None
+
+
+def _values(count: int, told: str | None, clip: Clip) -> Values:
+    """Sums of values that have exactly this mean and, about it, this standard deviation."""
+    level, _, sd = (told or f"{(clip.low + clip.high) / 2}").partition("~")
+    # Without a standard deviation nearly all values lie within the range.
+    mean, spread = float(level) / clip.step, (float(sd) if sd else (clip.high - clip.low) / 6) / clip.step
+    return Values(total=round(count * mean), squares=round(count * (mean * mean + spread * spread)))
 
 
 # --- comparing ------------------------------------------------------------------------------------------

@@ -11,10 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from releasectl.domain.decision import Action
+from releasectl.domain.metric import Metric
+from releasectl.domain.policy import Guardrail
 from releasectl.domain.reasons import Reason
 from releasectl.domain.release import STABLE
 from releasectl.simulate.batch import CHUNK, Batch, run_batch
 from releasectl.simulate.case import Case
+from releasectl.simulate.supposed import accepted
 from releasectl.simulate.trial import Run, drawn, run_trial
 from releasectl.simulate.world import Arrivals, Ints, World, variants_of
 
@@ -101,13 +104,17 @@ def is_harmful(case: Case, world: World) -> tuple[str, ...]:
         for guardrail in case.desired.policy.spec.guardrails:
             metric, rate = case.desired.metrics[guardrail.metric], world.rates[guardrail.metric]
             worse = rate.effects.get(name, 0.0) * (1 if metric.direction == "lower" else -1)
-            margin = guardrail.margin
-            accepted = margin.points / 100 if margin.points else (margin.percent or 0) / 100 * rate.baseline
-            over = guardrail.limit is not None and rate.of(name, 1.0) > guardrail.limit / 100
-            if worse > accepted + 1e-12 or over:
+            if worse > accepted(guardrail.margin, rate) + 1e-12 or _past_limit(guardrail, metric, rate.of(name, 1.0)):
                 found.append(name)
                 break
     return tuple(found)
+
+
+def _past_limit(guardrail: Guardrail, metric: Metric, level: float) -> bool:
+    if guardrail.limit is None:
+        return False
+    limit = guardrail.limit if metric.kind == "mean" else guardrail.limit / 100
+    return level > limit if metric.direction == "lower" else level < limit
 
 
 def _end(run: Run) -> tuple[Action | None, Reason | None, str | None]:
@@ -168,6 +175,7 @@ def assumptions(world: World) -> Mapping[str, Any]:
                 STABLE: rate.baseline,
                 **{name: rate.baseline + effect for name, effect in rate.effects.items()},
                 **({"delaySeconds": rate.delay.total_seconds()} if rate.delay else {}),
+                **({"standardDeviation": rate.spread.sd} if rate.spread else {}),
             }
             for metric, rate in world.rates.items()
         },

@@ -5,24 +5,34 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from releasectl.domain.metric import Metric
 from releasectl.domain.policy import Margin
 from releasectl.simulate.case import Case
-from releasectl.simulate.world import Rate, World
+from releasectl.simulate.world import Rate, Spread, World
 
 USUAL: Mapping[str, float] = {"lower": 0.01, "higher": 0.1}
 """Rates of metrics that nothing is known about, by the direction that is better."""
 
 
+def usual(metric: Metric) -> Rate:
+    """What a metric is supposed to be like of which nothing is known; a mean lies in the middle of its range, with
+    nearly all of its values inside."""
+    if metric.clip is None:
+        return Rate(USUAL[metric.direction], {}, metric.maturity)
+    low, high = metric.clip.low, metric.clip.high
+    return Rate((low + high) / 2, {}, metric.maturity, Spread((high - low) / 6, metric.clip.step))
+
+
 def equal_world(world: World) -> World:
     """The same without any difference between variants."""
-    return replace(world, rates={name: Rate(rate.baseline, {}, rate.delay) for name, rate in world.rates.items()})
+    return replace(world, rates={name: replace(rate, effects={}) for name, rate in world.rates.items()})
 
 
 def harmful_world(case: Case, world: World) -> World:
     """The same with harm of twice the margin in the first guardrail."""
     guardrail = case.desired.policy.spec.guardrails[0]
     worse = 1 if case.desired.metrics[guardrail.metric].direction == "lower" else -1
-    return _with(case, world, guardrail.metric, worse * 2 * _points(guardrail.margin, world.rates[guardrail.metric]))
+    return _with(case, world, guardrail.metric, worse * 2 * accepted(guardrail.margin, world.rates[guardrail.metric]))
 
 
 def worthwhile_world(case: Case, world: World) -> World:
@@ -31,16 +41,19 @@ def worthwhile_world(case: Case, world: World) -> World:
     for objective in case.desired.policy.spec.objectives:
         if objective.goal == "superior":
             better = -1 if case.desired.metrics[objective.metric].direction == "lower" else 1
-            gain = better * _points(objective.margin, world.rates[objective.metric])
+            gain = better * accepted(objective.margin, world.rates[objective.metric])
             found = _with(case, found, objective.metric, gain)
     return found
 
 
-def _points(margin: Margin, rate: Rate) -> float:
-    return margin.points / 100 if margin.points else (margin.percent or 0.0) / 100 * rate.baseline
+def accepted(margin: Margin, rate: Rate) -> float:
+    """The margin as a difference of rates, or of means in their own unit."""
+    if margin.units is not None:
+        return margin.units
+    return margin.points / 100 if margin.points else (margin.percent or 0.0) / 100 * abs(rate.baseline)
 
 
 def _with(case: Case, world: World, metric: str, effect: float) -> World:
     rate = world.rates[metric]
-    changed = Rate(rate.baseline, dict.fromkeys(case.candidates, effect), rate.delay)
+    changed = replace(rate, effects=dict.fromkeys(case.candidates, effect))
     return replace(world, rates={**world.rates, metric: changed})

@@ -13,7 +13,7 @@ from datetime import timedelta
 import numpy as np
 
 from releasectl.domain.decision import Action, Decision, EffectiveState
-from releasectl.domain.observation import Block, Counts, Observation, Reading, ReadState
+from releasectl.domain.observation import Block, Counts, Observation, Reading, ReadState, Values
 from releasectl.domain.reasons import Reason
 from releasectl.evaluate.evaluation import evaluate
 from releasectl.simulate.case import Case, at_look
@@ -93,10 +93,17 @@ def observation_of(case: Case, every: timedelta, look: int, counted: Mapping[str
     readings = dict.fromkeys(case.desired.metrics, Reading(state=ReadState.OK))
     end = at_look(every, look)
     for metric, found in counted.items():
+        variants = variants_of(case.candidates)
         arms = {
-            name: Counts(trials=int(trials), events=int(events))
-            for name, trials, events in zip(variants_of(case.candidates), found.trials[0], found.events[0], strict=True)
+            name: Counts(trials=int(trials), events=int(events), values=_values(values.tolist()))
+            for name, trials, events, values in zip(
+                variants, found.trials[0], found.events[0], found.values[0], strict=True
+            )
         }
         block = Block(start_at=end - every, end_at=end, epoch=int(found.epoch[0]), arms=arms)
         readings[metric] = Reading(state=ReadState.OK, blocks=(block,))
     return Observation(readings=readings)
+
+
+def _values(sums: Sequence[int]) -> Values | None:
+    return Values(total=sums[0], squares=sums[1]) if sums else None

@@ -19,17 +19,29 @@ Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
+class Spread:
+    """How the values of a mean vary: normally about it, counted in steps of this size."""
+
+    sd: float
+    step: float
+
+
+@dataclass(frozen=True)
 class Rate:
-    """The rate of one metric's events. ``effects`` are differences to stable, by candidate."""
+    """The rate of one metric's events, or the mean of its values. ``effects`` are differences to stable, by
+    candidate."""
 
     baseline: float
     effects: Mapping[str, float] = field(default_factory=dict)
     delay: timedelta = timedelta(0)
     """Outcomes are known this much after the request, of every variant alike."""
+    spread: Spread | None = None
+    """Of a mean."""
 
     def of(self, variant: str, drift: float) -> float:
-        """The rate of a variant while everything is ``drift`` times its usual."""
-        return min(max(self.baseline * drift + self.effects.get(variant, 0.0), 0.0), 1.0)
+        """The rate or mean of a variant while everything is ``drift`` times its usual."""
+        level = self.baseline * drift + self.effects.get(variant, 0.0)
+        return level if self.spread else min(max(level, 0.0), 1.0)
 
 
 @dataclass(frozen=True)
@@ -57,6 +69,8 @@ class Counted(NamedTuple):
     events: Ints
     epoch: Ints
     """Epoch of the exposures, by run."""
+    values: Ints
+    """Totals and squares in steps, on a third axis, which is empty for a proportion."""
 
 
 class Arrivals:
@@ -74,12 +88,26 @@ class Arrivals:
         drift = self._world.drift_at(look)
         known = {}
         for metric, rate in self._world.rates.items():
-            events = self._rng.binomial(trials, [rate.of(variant, drift) for variant in self._variants])
+            levels = [rate.of(variant, drift) for variant in self._variants]
             late = self._late[metric]
-            late.append(Counted(trials, events, epoch.copy()))
+            if rate.spread is None:
+                events, values = self._rng.binomial(trials, levels), np.zeros((*trials.shape, 0), dtype=np.int64)
+            else:
+                events, values = np.zeros_like(trials), self._values(trials, levels, rate.spread)
+            late.append(Counted(trials, events, epoch.copy(), values))
             if len(late) > math.ceil(rate.delay / self._world.every):
                 known[metric] = late.popleft()
         return trials, known
+
+    def _values(self, trials: Ints, levels: Sequence[float], spread: Spread) -> Ints:
+        """Totals and squares of so many normal values, drawn as what is known of the two together: the mean is
+        normal, and the squares about it, over the variance, are chi-square, independent of it."""
+        n = np.maximum(trials, 1)
+        sd = spread.sd / spread.step
+        mean = np.array(levels) / spread.step + sd / np.sqrt(n) * self._rng.standard_normal(trials.shape)
+        about = sd * sd * 2.0 * self._rng.standard_gamma(np.maximum(n - 1, 0) / 2)
+        found = np.stack([n * mean, n * mean * mean + about], axis=-1)
+        return np.where(trials[..., None] > 0, np.rint(found), 0).astype(np.int64)
 
     def keep(self, rows: NDArray[np.bool_]) -> None:
         """Go on with some of the runs."""

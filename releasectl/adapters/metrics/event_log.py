@@ -14,7 +14,7 @@ import os
 import secrets
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -34,7 +34,8 @@ class EventLog:
     """The database at ``path``; meets the port ``EventSink``.
 
     ``attribution`` is how long after an exposure an outcome that names only the unit still belongs to it.
-    ``keep_features`` stores the features that predictions carry; without it they are dropped. Units are stored as a
+    ``keep_features`` stores the features that predictions carry; without it they are dropped, but for the numbers
+    that ``keep_numbers`` names. Units are stored as a
     keyed hash; the key lies beside the database, readable by its owner only.
     """
 
@@ -50,6 +51,7 @@ class EventLog:
         self.path = path
         self.attribution = attribution
         self._keep_features = keep_features
+        self._numbers: frozenset[str] = frozenset()
         self._busy_seconds = busy_after.total_seconds()
         self._now = now
         self._key = _own_key(path.with_name(path.name + ".key"))
@@ -80,6 +82,10 @@ class EventLog:
             for join in JOINS:
                 db.execute(join, before)
         return new
+
+    def keep_numbers(self, names: Iterable[str]) -> None:
+        """From now on keep these features where they are numbers, and no longer those that were named before."""
+        self._numbers = frozenset(names)
 
     def prune(self, before: datetime) -> int:
         """Forget exposures that arrived before a time, with all that belongs to them; returns how many."""
@@ -152,13 +158,20 @@ class EventLog:
             row.propensity,
             row.latency_ms,
             row.status,
-            _json(row.features) if self._keep_features else None,
+            _json(self._kept(row.features)),
             _json(row.output),
             _json(row.attributions),
             _json(row.segment),
             _json(row.cost),
             received,
         )
+
+    def _kept(self, features: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        if features is None or self._keep_features:
+            return features
+        # bool is an int to Python; a flag makes a fine covariate as well.
+        numbers = {name: features[name] for name in sorted(self._numbers & features.keys())}
+        return {name: value for name, value in numbers.items() if isinstance(value, int | float)} or None
 
     def _outcome(self, row: Outcome, received: int) -> tuple[Any, ...]:
         by_unit = row.request_id is None

@@ -8,30 +8,33 @@ marked, so a read whose result was lost is asked again and answers the same.
 from __future__ import annotations
 
 import asyncio
+import json
+import math
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from releasectl.adapters.metrics.event_log import EventLog, milliseconds
-from releasectl.domain.metric import LogQuery, Metric
-from releasectl.domain.observation import Counts, ReadState
+from releasectl.domain.metric import Clip, Covariate, LogQuery, Metric
+from releasectl.domain.observation import Counts, ReadState, Values
 from releasectl.errors import Unavailable
 from releasectl.ports import Increment, SourceReading
 
 _EVER = 2**60
 """Milliseconds that no event reaches."""
 
-_COUNT = """
+_COUNTED = """
 WITH fresh (exposure) AS (
     SELECT exposure FROM joined WHERE metric = :metric AND id > :old_join AND id <= :new_join
     UNION
     SELECT j.exposure FROM prediction p JOIN joined j ON j.exposure = p.id AND j.metric = :metric
     WHERE p.ts > :old_mature AND p.ts <= :new_mature
 ),
-counted (release, variant, allocation_id, tag, value) AS (
-    SELECT p.release, p.variant, p.allocation_id, p.tag, (
+counted (release, variant, allocation_id, tag, features, value) AS (
+    SELECT p.release, p.variant, p.allocation_id, p.tag, p.features, (
         SELECT o.value FROM joined j JOIN outcome o ON o.id = j.outcome
         WHERE j.exposure = p.id AND j.metric = :metric AND j.id <= :new_join AND o.observed_at <= p.ts + :span
         ORDER BY o.observed_at DESC, o.id DESC LIMIT 1)
@@ -40,10 +43,24 @@ counted (release, variant, allocation_id, tag, value) AS (
         SELECT 1 FROM joined j JOIN outcome o ON o.id = j.outcome
         WHERE j.exposure = p.id AND j.metric = :metric AND j.id <= :old_join AND o.observed_at <= p.ts + :span))
 )
+"""
+_EVENTS = (
+    _COUNTED
+    + """
 SELECT release, variant, allocation_id, tag, COUNT(*), SUM(value >= :threshold) FROM counted
 WHERE value IS NOT NULL GROUP BY release, variant, allocation_id, tag
 ORDER BY release, variant, allocation_id, tag
 """
+)
+# Equal values together: their sums are taken in whole numbers of any size, which SQL has none of.
+_VALUES = (
+    _COUNTED
+    + """
+SELECT release, variant, allocation_id, tag, value, features, COUNT(*) FROM counted
+WHERE value IS NOT NULL GROUP BY release, variant, allocation_id, tag, value, features
+ORDER BY release, variant, allocation_id, tag
+"""
+)
 
 
 class LogSource:
@@ -65,10 +82,11 @@ class LogSource:
     ) -> Mapping[str, SourceReading]:
         """See the port. A log that cannot be read is a provider error of every metric."""
         asked = {
-            metric.name: _Question(metric.query.log, metric.maturity)
+            metric.name: _Question(metric.query.log, metric.maturity, metric.clip, metric.covariate)
             for metric in metrics
             if metric.query.log is not None
         }
+        self._log.keep_numbers(one.covariate.feature for one in asked.values() if one.covariate)
         return await asyncio.to_thread(self._read, asked, cursors, now) if asked else {}
 
     def _read(
@@ -97,9 +115,16 @@ class _Question:
 
     query: LogQuery
     maturity: timedelta
+    clip: Clip | None = None
+    covariate: Covariate | None = None
 
     def spelled(self) -> dict[str, Any]:
-        return {**self.query.model_dump(mode="json"), "maturity": self.maturity.total_seconds()}
+        of_a_mean = {"clip": self.clip, "covariate": self.covariate}
+        return {
+            **self.query.model_dump(mode="json"),
+            "maturity": self.maturity.total_seconds(),
+            **{name: one.to_data() for name, one in of_a_mean.items() if one is not None},
+        }
 
     def parameters(self, old: _Point, new: _Point) -> dict[str, Any]:
         span = round(self.maturity.total_seconds() * 1000)
@@ -124,7 +149,7 @@ def _reading(db: sqlite3.Connection, question: _Question, cursor: Any, here: _Po
     old = _Point(cursor["join"], cursor["at"]) if known else here
     # Pruning may leave fewer rows than were read, and a clock may be set back; the point only moves on.
     new = _Point(max(old.join, here.join), max(old.at, here.at))
-    increments = tuple(_increments(db, question.parameters(old, new))) if known else ()
+    increments = tuple(_increments(db, question, question.parameters(old, new))) if known else ()
     seen = db.execute("SELECT 1 FROM joined WHERE metric = ? LIMIT 1", (question.query.outcome,)).fetchone()
     return SourceReading(
         state=ReadState.OK if seen else ReadState.NO_DATA,
@@ -134,6 +159,33 @@ def _reading(db: sqlite3.Connection, question: _Question, cursor: Any, here: _Po
     )
 
 
-def _increments(db: sqlite3.Connection, parameters: Mapping[str, Any]) -> Iterator[Increment]:
-    for release, variant, epoch, tag, trials, events in db.execute(_COUNT, parameters):
-        yield Increment(release, variant, Counts(trials=trials, events=events), tag=tag, epoch=epoch)
+def _increments(db: sqlite3.Connection, question: _Question, parameters: Mapping[str, Any]) -> Iterator[Increment]:
+    if question.clip is None:
+        for release, variant, epoch, tag, trials, events in db.execute(_EVENTS, parameters):
+            yield Increment(release, variant, Counts(trials=trials, events=events), tag=tag, epoch=epoch)
+        return
+    for arm, rows in groupby(db.execute(_VALUES, parameters), key=lambda row: tuple(row[:4])):
+        release, variant, epoch, tag = arm
+        yield Increment(release, variant, _summed(rows, question.clip, question.covariate), tag=tag, epoch=epoch)
+
+
+def _summed(rows: Iterable[Sequence[Any]], clip: Clip, covariate: Covariate | None) -> Counts:
+    """Rows end with a value, the features kept of its exposure, and how many there are of these."""
+    trials = total = squares = before = before_squares = products = 0
+    for *_, value, features, count in rows:
+        y = clip.steps(value)
+        x = covariate.clip.steps(_known_before(features, covariate)) if covariate else 0
+        trials += count
+        total += count * y
+        squares += count * y * y
+        before += count * x
+        before_squares += count * x * x
+        products += count * x * y
+    values = Values(total=total, squares=squares, before=before, before_squares=before_squares, products=products)
+    return Counts(trials=trials, values=values)
+
+
+def _known_before(features: str | None, covariate: Covariate) -> float:
+    """What an exposure says of the covariate; what is no finite number counts as missing."""
+    found = json.loads(features).get(covariate.feature) if features else None
+    return float(found) if isinstance(found, int | float) and math.isfinite(found) else covariate.missing
