@@ -16,6 +16,7 @@ from releasectl.domain.release import STABLE, Candidate, Interface, Release, Ver
 from releasectl.domain.subscription import Subscription
 from releasectl.manifests.propose import Proposal
 from releasectl.ports import Offer
+from releasectl.preview.contracts import breaks
 
 _LONGEST_NAME = 63
 
@@ -162,38 +163,5 @@ def _contracts(release: Release, offers: Mapping[str, Offer]) -> tuple[dict[str,
         if component.interface == Interface():
             added[name] = offer.interface
         else:
-            misfits += _misfits(name, component.interface, offer.interface)
+            misfits += [f"{name}: {why}" for why in breaks(component.interface, offer.interface)]
     return added, tuple(misfits)
-
-
-def _misfits(component: str, declared: Interface, brought: Interface) -> list[str]:
-    found = []
-    wants = set(_required(brought.request)) - set(_properties(declared.request))
-    if declared.request is not None and wants:
-        found.append(f"{component} now needs {_listed(wants)}, which its contract does not have in a request")
-    lacks = set(_required(declared.response)) - set(_properties(brought.response))
-    if brought.response is not None and _properties(brought.response) and lacks:
-        found.append(f"{component} does not answer with {_listed(lacks)} any more, which its contract promises")
-    for side in ("request", "response"):
-        old, new = _properties(getattr(declared, side)), _properties(getattr(brought, side))
-        for name in sorted(old.keys() & new.keys()):
-            before, after = old[name].get("type"), new[name].get("type")
-            if before and after and before != after:
-                found.append(f"{name!r} in the {side} of {component} is {after} now; its contract says {before}")
-    return found
-
-
-def _properties(schema: Mapping[str, Any] | None) -> Mapping[str, Mapping[str, Any]]:
-    properties = (schema or {}).get("properties")
-    if not isinstance(properties, Mapping):
-        return {}
-    return {name: value for name, value in properties.items() if isinstance(value, Mapping)}
-
-
-def _required(schema: Mapping[str, Any] | None) -> list[str]:
-    required = (schema or {}).get("required")
-    return [name for name in required if isinstance(name, str)] if isinstance(required, list | tuple) else []
-
-
-def _listed(names: Collection[str]) -> str:
-    return ", ".join(repr(name) for name in sorted(names))

@@ -123,9 +123,11 @@ def test_where_a_contract_is_declared_its_differences_are_told() -> None:
     assert isinstance(found, Proposed)
     assert found.proposal.interfaces == {}
     assert found.misfits == (
-        "app now needs 'tone', which its contract does not have in a request",
-        "app does not answer with 'label' any more, which its contract promises",
-        "'text' in the request of app is array now; its contract says string",
+        "app: requests must have 'text' now",
+        "app: requests must have 'tone' now",
+        "app: 'text' in requests: string is not array",
+        "app: answers need not have 'label' any more",
+        "app: answers need not have 'score' any more",
     )
 
 
