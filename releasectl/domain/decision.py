@@ -140,6 +140,8 @@ class PersonRequest(Model):
     by: str
     at: Time
     reason: str = ""
+    via: str = ""
+    """Where they asked, if not by a commit of theirs: a comment on a pull request, say."""
     trial: int | None = None
     """For a vote: ``firstEpoch`` of the trial that the person saw; None takes the one under way."""
     candidates: tuple[str, ...] = ()

@@ -11,6 +11,7 @@ from releasectl.domain.base import Duration, Model, Name, SharePercent, parse_du
 from releasectl.domain.forge import ForgeSpec, WriteBack
 from releasectl.domain.freeze import Freeze
 from releasectl.domain.release import ApiVersion, Metadata
+from releasectl.domain.roles import Login, Role
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -85,6 +86,14 @@ class EnvironmentSpec(Model):
     """Where the repository has its pull requests; None: nowhere that releasectl is to use."""
     write_back: WriteBack = WriteBack()
     """How a promotion or rollback changes the manifest."""
+    roles: tuple[Role, ...] = ()
+    """Who may command releases by comments on pull requests; without any, nobody."""
+    accounts: Mapping[Login, Annotated[str, Field(min_length=1)]] = {}
+    """Login on the forge -> the ``Name <mail>`` with which that person signs commits, so that somebody's comments and
+    commits are one person's. Without it a login is ``login@forge`` wherever people are named."""
+    reviews_approve: bool = False
+    """Whether an approving review on the forge counts as an approval of the candidates in it: of exactly the commit
+    that was reviewed, checked and merged, by somebody whom a role lets approve."""
 
 
 class Environment(Model):

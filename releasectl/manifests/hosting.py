@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from releasectl.domain.environment import Environment
+from releasectl.domain.roles import TEAM
 from releasectl.errors import Problem
 from releasectl.manifests.crosscheck import at
 from releasectl.manifests.load import Document
+from releasectl.manifests.nearest import suggestion
 
 
 def check(document: Document) -> Iterator[Problem]:
@@ -15,6 +17,7 @@ def check(document: Document) -> Iterator[Problem]:
     if isinstance(document.value, Environment):
         yield from _project(document, document.value)
         yield from _write_back(document, document.value)
+        yield from _roles(document, document.value)
 
 
 def _project(document: Document, environment: Environment) -> Iterator[Problem]:
@@ -42,3 +45,19 @@ def _write_back(document: Document, environment: Environment) -> Iterator[Proble
         message = "merging needs a token: without one a pull request can be opened, by a push, and not merged"
         hint = "name the variable that holds it in the forge's `tokenVariable`"
         yield at(document, ("spec", "writeBack", "autoMerge"), message, hint, "no-token")
+
+
+def _roles(document: Document, environment: Environment) -> Iterator[Problem]:
+    teams = environment.spec.teams
+    for index, role in enumerate(environment.spec.roles):
+        for position, who in enumerate(role.who):
+            name = who.removeprefix(TEAM)
+            if who.startswith(TEAM) and name not in teams:
+                where = ("spec", "roles", index, "who", position)
+                yield at(document, where, f"no team {name!r}", suggestion(name, teams, known="teams"), "unknown-name")
+    if environment.spec.forge is None and environment.spec.roles:
+        message = "roles allow commands in comments, and the environment names no forge to read comments from"
+        yield at(document, ("spec", "roles"), message, "add `forge` with type, url and project", "no-forge")
+    if environment.spec.reviews_approve and not any("approve" in role.may for role in environment.spec.roles):
+        message = "reviews count as approvals only of those whom a role lets approve, and no role does"
+        yield at(document, ("spec", "reviewsApprove"), message, "add a role with `may: [approve]`", "no-effect")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import secrets
 import time
-from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -13,15 +12,9 @@ import click
 
 from releasectl.cli.location import Location
 from releasectl.cli.options import repository
-from releasectl.errors import Conflict, UsageError
 
 if TYPE_CHECKING:
     from releasectl.adapters.git.repo import GitRepo
-    from releasectl.controller.ledger import Ledger
-    from releasectl.domain.decision import EffectiveState, PersonAction
-    from releasectl.ports import Heads
-
-RACES = 8
 
 
 def _command(name: str, help_text: str) -> click.Command:
@@ -80,95 +73,23 @@ lift = _command("lift", "Allow the held artifacts of RELEASE to be tried again; 
 
 
 def _ask(location: Location, release: str, verb: str, *, reason: str, by: str, timeout: float | None) -> int:
-    from releasectl.domain.decision import PersonAction
+    from releasectl.controller.asking import Asking, ask
+    from releasectl.controller.ledger import LedgerReader
+    from releasectl.domain.decision import PersonAction, PersonRequest
 
-    action = PersonAction(verb)
+    request = PersonRequest(
+        id=secrets.token_hex(6), action=PersonAction(verb), by=by, at=datetime.now(UTC), reason=reason
+    )
     repo = location.open_repo(mirror="mirror-read")
     try:
-        request = _commit(repo, location, release, action, reason=reason, by=by)
-        if request is None:
+        asked = ask(repo, LedgerReader(repo), Asking(release, request), where=location.shown_url)
+        if asked.request is None:
+            click.echo(f"{release}: {asked.nothing}", err=True)
             return 0
         click.echo(f"asked: {verb} {release}; the controller answers at its next pass", err=True)
-        return 0 if timeout is None else _wait(repo, release, request, timeout)
+        return 0 if timeout is None else _wait(repo, release, asked.request.id, timeout)
     finally:
         repo.close()
-
-
-def _commit(
-    repo: GitRepo, location: Location, release: str, action: PersonAction, *, reason: str, by: str
-) -> str | None:
-    from releasectl.controller.ledger import LedgerReader, dump, request_path
-    from releasectl.domain.decision import PersonRequest
-    from releasectl.ports import Commit
-
-    reader = LedgerReader(repo)
-    request = PersonRequest(id=secrets.token_hex(6), action=action, by=by, at=datetime.now(UTC), reason=reason)
-    message = f"release({release}): {by} asks for {action}" + (f"\n\n{reason}" if reason else "")
-    for attempt in range(RACES):
-        heads = repo.fetch()
-        ledger = reader.read(heads.ledger)
-        state = _known(ledger, release, location)
-        asked = [waiting.action for waiting in ledger.requests.get(release, ())]
-        if nothing := _pointless(state, action, asked) or _no_gate(repo, heads, state, action):
-            click.echo(f"{release}: {nothing}", err=True)
-            return None
-        request = request.model_copy(update=_seen(state, action))
-        try:
-            repo.push(heads, ledger=[Commit(message, {request_path(release, request.id): dump(request)})])
-            return request.id
-        except Conflict:
-            time.sleep(0.05 * (attempt + 1))
-    raise Conflict("the ledger is too busy; nothing was asked", hint="try again")
-
-
-def _known(ledger: Ledger, release: str, location: Location) -> EffectiveState:
-    state = ledger.states.get(release)
-    if state is None:
-        names = ", ".join(sorted(ledger.states)[:10]) or "none"
-        raise UsageError(
-            f"the ledger of {location.shown_url} knows no release {release!r}",
-            hint=f"it knows: {names}; a release is known once a controller has adopted it",
-        )
-    return state
-
-
-def _pointless(state: EffectiveState, action: PersonAction, asked: Sequence[PersonAction]) -> str | None:
-    """Why there is nothing to ask for: then nothing is written. What is ``asked`` will be answered before it."""
-    from releasectl.domain.decision import PersonAction as Action
-
-    on_trial = state.progress is not None
-    match action:
-        case Action.ROLLBACK | Action.PROMOTE | Action.APPROVE | Action.REJECT if not on_trial:
-            return "nothing is on trial"
-        case Action.PAUSE if state.suspension and Action.RESUME not in asked:
-            return f"is paused already, by {state.suspension.by}"
-        case Action.RESUME if not state.suspension and Action.PAUSE not in asked:
-            return "is not paused"
-        case Action.LIFT if not state.quarantine:
-            return "nothing is held"
-        case _:
-            return None
-
-
-def _no_gate(repo: GitRepo, heads: Heads, state: EffectiveState, action: PersonAction) -> str | None:
-    """Why a vote is pointless although something is on trial."""
-    from releasectl.cli.gates import has_gate_ahead
-    from releasectl.domain.decision import PersonAction as Action
-
-    if action not in (Action.APPROVE, Action.REJECT) or has_gate_ahead(repo, heads, state):
-        return None
-    instead = "promote" if action is Action.APPROVE else "rollback"
-    return f"no approval waits or is to come in this trial; see `releasectl {instead}`"
-
-
-def _seen(state: EffectiveState, action: PersonAction) -> Mapping[str, object]:
-    """What a vote is about: the trial and the candidates that its giver sees."""
-    from releasectl.domain.decision import PersonAction as Action
-
-    if action not in (Action.APPROVE, Action.REJECT) or state.progress is None:
-        return {}
-    identities = tuple(state.variants[name].identity for name in state.candidates)
-    return {"trial": state.progress.first_epoch, "candidates": identities}
 
 
 def _wait(repo: GitRepo, release: str, request: str, timeout: float) -> int:

@@ -61,3 +61,23 @@ def test_a_token_that_was_written_down_by_mistake_is_not_repeated() -> None:
     problems = Catalog.build({**REPOSITORY, FILE: REPOSITORY[FILE] + text.encode()}).problems()
     assert len([problem for problem in problems if problem.file == FILE]) == 2
     assert "s3cret" not in str(problems)
+
+
+ROLES = "  roles: [{who: [alice, 'team:risk'], may: [approve, rollback], releases: ['press-*']}]\n"
+TEAMS = "  teams: {risk: [ana@gitea]}\n"
+
+
+@pytest.mark.parametrize(
+    ("added", "found"),
+    [
+        (GITEA + TEAMS + ROLES, []),
+        (GITEA + ROLES, [("spec.roles[0].who[1]", "unknown-name")]),
+        (TEAMS + ROLES, [("spec.roles", "no-forge")]),
+        (GITEA + "  reviewsApprove: true\n", [("spec.reviewsApprove", "no-effect")]),
+        (GITEA + TEAMS + ROLES + "  reviewsApprove: true\n", []),
+        (GITEA + TEAMS + ROLES.replace("rollback", "merge"), [("spec.roles[0].may[1]", "literal_error")]),
+    ],
+    ids=["sound", "a team that is not there", "no forge", "reviews of nobody", "reviews", "a right that there is not"],
+)
+def test_roles_name_people_who_can_be_known(added: str, found: list[tuple[str, str]]) -> None:
+    assert [path for path, _ in _found(added)] == [path for path, _ in found]
