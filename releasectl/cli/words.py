@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from releasectl.domain.reward import ArmReward
 from releasectl.domain.status import StageStatus
+from releasectl.evaluate.wording import amount
 
 
 def step_of(stage: StageStatus) -> str:
@@ -12,9 +13,10 @@ def step_of(stage: StageStatus) -> str:
 
 
 def reward_summary(arm: ArmReward) -> str:
-    """Posterior mean, chance of being best and expected loss of an arm, in percent and points."""
-    net = f" after {100 * arm.cost:.3g} of cost" if arm.cost else ""
+    """Posterior mean, chance of being best and expected loss of an arm; a rate in percent and points."""
+    net = f" after {arm.scale * arm.cost:.3g} of cost" if arm.cost else ""
+    earned = f"{100 * arm.mean:.3g} %" if arm.unit is None else f"{arm.mean:.4g} {arm.unit}".rstrip()
     return (
-        f"earns {100 * arm.mean:.3g} %{net} ({arm.trials} outcomes), best with chance {100 * arm.p_best:.3g} %, "
-        f"expected loss {100 * arm.expected_loss:.3g} points"
+        f"earns {earned}{net} ({arm.trials} outcomes), best with chance {100 * arm.p_best:.3g} %, "
+        f"expected loss {amount(arm.expected_loss, arm.unit)}"
     )

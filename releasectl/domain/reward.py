@@ -26,3 +26,8 @@ class ArmReward(Model):
     """Price times cost of a request, taken off already."""
     unit: str | None = None
     """Of a mean, perhaps empty; None for a rate."""
+
+    @property
+    def scale(self) -> float:
+        """What turns an amount of reward into how people write it: points of a rate, or the mean's own unit."""
+        return 100 if self.unit is None else 1

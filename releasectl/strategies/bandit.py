@@ -13,6 +13,7 @@ from releasectl.domain.reasons import Reason
 from releasectl.domain.release import STABLE
 from releasectl.domain.reward import ArmReward
 from releasectl.domain.strategy import Bandit
+from releasectl.evaluate.wording import amount
 from releasectl.strategies.base import Finish, Move, Proposal, Refuse, Situation, Wait
 from releasectl.strategies.winner import finish_or_wait
 
@@ -56,13 +57,15 @@ class BanditStrategy:
 def _end(stage: Bandit, situation: Situation) -> Finish | Refuse | None:
     """What ends the stage; None while the posterior or the always-valid evidence wants more."""
     leader = max(situation.rewards, key=lambda row: row.p_best)
-    if leader.expected_loss * 100 > stage.tolerance:
+    if leader.expected_loss * leader.scale > stage.tolerance:
         return None
-    loss = f"choosing {leader.variant} is expected to lose {leader.expected_loss * 100:.3g} points at most"
+    lost = amount(leader.expected_loss, leader.unit)
+    loss = f"choosing {leader.variant} is expected to lose {lost} at most"
     if leader.variant == STABLE:
         if not all(_gain_is_ruled_out(stage, situation, row) for row in situation.rewards if row is not leader):
             return None
-        return Refuse(Reason.NOT_BETTER, f"{loss}, and no candidate gains more than {stage.tolerance:g} points")
+        most = amount(stage.tolerance / leader.scale, leader.unit)
+        return Refuse(Reason.NOT_BETTER, f"{loss}, and no candidate gains more than {most}")
     proof = finish_or_wait(situation)
     if isinstance(proof, Wait) or leader.variant not in proof.passing:
         return None
@@ -80,7 +83,7 @@ def _gain_is_ruled_out(stage: Bandit, situation: Situation, candidate: ArmReward
     for row in situation.evidence:
         if (row.role, row.metric, row.candidate) == ("objective", stage.objective, candidate.variant):
             most = _most_gained(row)
-            return most is not None and (most - candidate.cost + stable.cost) * 100 <= stage.tolerance
+            return most is not None and (most - candidate.cost + stable.cost) * stable.scale <= stage.tolerance
     return False
 
 

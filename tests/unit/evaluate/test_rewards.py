@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from releasectl import stats
-from releasectl.domain.metric import LogQuery, Metric, Queries
-from releasectl.domain.observation import Block, Counts
+from releasectl.domain.metric import Clip, LogQuery, Metric, Queries
+from releasectl.domain.observation import Block, Counts, Values
 from releasectl.domain.strategy import Bandit, RewardCost
 from releasectl.evaluate.rewards import Rewards, rewards_of
 
@@ -146,3 +147,98 @@ def test_the_order_of_arrival_changes_nothing(blocks: list[Block], random: Any) 
     rule = some_rewards(ARMS)
     shuffled = random.sample(blocks, len(blocks))
     assert rule.read(rule.fold(None, blocks)) == rule.read(rule.fold(None, shuffled))
+
+
+# --- means ----------------------------------------------------------------------------------------------
+
+WORTH = Metric(
+    name="worth",
+    kind="mean",
+    unit="EUR",
+    direction="higher",
+    clip=Clip(high=100.0),
+    query=Queries(log=LogQuery(outcome="worth")),
+)
+STEP = 100.0 / 1_000_000
+
+
+def of_worth(trials: int, mean: float, sd: float) -> Counts:
+    """Counts of values with this mean and, about it, this standard deviation."""
+    total, about = round(trials * mean / STEP), (trials - 1) * (sd / STEP) ** 2
+    return Counts(trials=trials, values=Values(total=total, squares=round(total * total / trials + about)))
+
+
+def worth_block(epoch: int, minutes: float = 0, **arms: Counts) -> Block:
+    return Block(start_at=START, end_at=START + timedelta(minutes=minutes), epoch=epoch, arms=arms)
+
+
+def test_under_one_allocation_an_arm_has_the_normal_posterior_of_its_mean() -> None:
+    rule = some_rewards(metric=WORTH)
+    rows = rule.read(rule.fold(None, [worth_block(1, stable=of_worth(400, 20, 8), next=of_worth(400, 21, 8))]))
+    sd = 8 / 20 * math.sqrt(399 / 397)
+    wanted = stats.prob_best_normal(mean=[20, 21], sd=[sd, sd])
+    assert [row.mean for row in rows] == pytest.approx([20, 21], abs=1e-6)
+    assert [row.p_best for row in rows] == pytest.approx(wanted.p_best, abs=1e-6)
+    assert [row.expected_loss for row in rows] == pytest.approx(wanted.expected_loss, abs=1e-6)
+    assert [row.unit for row in rows] == ["EUR", "EUR"]
+
+
+def test_of_a_mean_that_should_be_low_the_lowest_earns_most() -> None:
+    rule = some_rewards(metric=WORTH.model_copy(update={"direction": "lower"}))
+    rows = rule.read(rule.fold(None, [worth_block(1, stable=of_worth(400, 20, 8), next=of_worth(400, 25, 8))]))
+    assert [row.mean for row in rows] == pytest.approx([-20, -25], abs=1e-6)
+    assert rows[0].p_best > 0.999
+
+
+def test_a_good_hour_in_which_an_arm_had_more_requests_raises_no_mean() -> None:
+    before = worth_block(1, stable=of_worth(9000, 20, 8), next=of_worth(1000, 20, 8))
+    good_hour = worth_block(2, stable=of_worth(5000, 30, 8), next=of_worth(5000, 30, 8))
+    assert chances(some_rewards(metric=WORTH), before, good_hour)["next"] == pytest.approx(0.5, abs=1e-6)
+
+
+def test_an_arm_that_missed_the_large_values_is_no_surer_of_its_mean_than_all_are() -> None:
+    """Its own variance would make it sure to be the worst."""
+    block = worth_block(1, stable=of_worth(1000, 10, 20), next=of_worth(40, 5, 2))
+    assert chances(some_rewards(metric=WORTH), block)["next"] > 0.01
+
+
+@pytest.mark.parametrize(
+    "arms",
+    [{}, {"stable": of_worth(100, 20, 8)}, {"stable": of_worth(3, 20, 0), "next": of_worth(3, 20, 0)}],
+    ids=["nothing", "one arm", "equal values"],
+)
+def test_means_of_which_too_little_is_known_are_equal_and_may_lose_the_whole_range(arms: dict[str, Counts]) -> None:
+    rule = some_rewards(metric=WORTH)
+    rows = rule.read(rule.fold(None, [worth_block(1, **arms)]))
+    assert [row.p_best for row in rows] == [0.5, 0.5]
+    assert [row.expected_loss for row in rows] == [100.0, 100.0]
+
+
+def test_costs_are_taken_off_a_mean_in_its_own_unit() -> None:
+    cost = RewardCost(price=1.0, per_request={"stable": 0.0, "next": 5.0})
+    rule = some_rewards(metric=WORTH, cost=cost)
+    rows = rule.read(rule.fold(None, [worth_block(1, stable=of_worth(400, 20, 8), next=of_worth(400, 23, 8))]))
+    assert rows[1].mean == pytest.approx(18, abs=1e-6)
+    assert rows[0].p_best > 0.99
+
+
+@given(data=st.data())
+def test_sums_of_values_fold_in_any_split_and_order_to_the_same_bits(data: st.DataObject) -> None:
+    values = st.builds(of_worth, st.integers(2, 40), st.floats(0, 100), st.floats(0, 30))
+    arms = st.fixed_dictionaries({"stable": values, "next": values})
+    blocks = data.draw(st.lists(st.builds(lambda e, a: worth_block(e, **a), st.integers(1, 3), arms), max_size=8))
+    rule = some_rewards(metric=WORTH)
+    whole = rule.fold(None, blocks)
+    cut = data.draw(st.integers(0, len(blocks)))
+    first = json.loads(json.dumps(rule.fold(None, blocks[:cut])))
+    assert rule.fold(first, blocks[cut:]) == whole
+    shuffled = rule.fold(None, data.draw(st.permutations(blocks)))
+    assert rule.read(shuffled) == rule.read(whole)
+
+
+def test_a_mean_fades_like_a_rate() -> None:
+    rule = some_rewards(metric=WORTH, half_life=timedelta(hours=1))
+    old = worth_block(1, 0, stable=of_worth(4000, 30, 8), next=of_worth(4000, 20, 8))
+    new = worth_block(2, 600, stable=of_worth(400, 20, 8), next=of_worth(400, 30, 8))
+    assert chances(rule, old, new)["next"] > 0.99
+    assert chances(some_rewards(metric=WORTH), old, new)["next"] < 0.01
