@@ -92,12 +92,12 @@ def _last_trial(repo: ReleaseRepo, ledger: str | None, release: str) -> Effectiv
 
 def _chosen(desired: Desired, name: str | None) -> tuple[Metric, LogQuery]:
     """The metric asked for, or the only one that the event log can tell."""
-    told = {metric.name: metric for metric in desired.metrics.values() if metric.query.log}
+    told = {metric.name: metric for metric in desired.metrics.values() if metric.query.log and metric.clip is None}
     if name is None and len(told) == 1:
         name = next(iter(told))
     metric = told.get(name or "")
     if metric is None or metric.query.log is None:
         names = ", ".join(told) or "none of its policy's"
         what = f"{name!r} is no metric that the event log tells" if name else "say which metric with --metric"
-        raise UsageError(what, hint=f"metrics with a log query: {names}")
+        raise UsageError(what, hint=f"proportions with a log query: {names}")
     return metric, metric.query.log

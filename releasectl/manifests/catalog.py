@@ -22,6 +22,7 @@ from releasectl.errors import ManifestError, Problem
 from releasectl.manifests import crosscheck, hosting, shipped, subscriptions
 from releasectl.manifests.crosscheck import Given, at
 from releasectl.manifests.load import Document, FileResult, load_file
+from releasectl.manifests.measures import bandit_tolerance_has_no_unit, check_measures
 from releasectl.manifests.nearest import suggestion
 
 M = TypeVar("M", Environment, PromotionPolicy, MetricSet, Subscription)
@@ -100,7 +101,7 @@ class Catalog:
         known = self._remembered.get(release)
         if known and not problems and not collisions and _same(known.inputs, inputs):
             return known.resolved
-        problems = [*problems, *collisions, *crosscheck.check(given)]
+        problems = [*problems, *collisions, *crosscheck.check(given), *bandit_tolerance_has_no_unit(given)]
         if any(problem.severity == "error" for problem in problems):
             raise ManifestError(tuple(set(problems)))
         if given.policy is None or given.environment is None:
@@ -272,7 +273,8 @@ class Catalog:
         return self._index.get(("Release", release), [])
 
     def _policy_problems(self, document: Document) -> list[Problem]:
-        return list(crosscheck.check_policy(document, self._metrics.keys() | BUILT_IN.keys()))
+        found = list(crosscheck.check_policy(document, self._metrics.keys() | BUILT_IN.keys()))
+        return found + list(check_measures(document, self._metric))
 
     def _metric_problems(self, name: str) -> list[Problem]:
         declared = self._metrics.get(name, [])
