@@ -2,6 +2,9 @@
 
 A verdict is about an artifact among its neighbours. Under ``quarantine: artifact`` the artifact is refused until a
 person lifts it, whatever it is tried with; under ``combination`` only the graph that was measured is refused.
+
+Not to be better than stable is no harm. But asking the same question until chance says yes would make the promised
+error rate a fiction, so such a candidate is refused for as long as that stable serves, and free after.
 """
 
 from __future__ import annotations
@@ -21,7 +24,10 @@ def holding(variant: Variant, stable: Variant, held: Iterable[Quarantine], scope
     """The hold that keeps a candidate from being tried, if there is one."""
     brought = {version.identity for _, version in changed(variant, stable)}
     graph = {version.identity for version in variant.versions.values()}
+    serves = _identities(stable)
     for one in held:
+        if one.against and one.against != serves:
+            continue
         if one.identity in brought and (scope == "artifact" or not one.combination or _graph(one) == graph):
             return one
     return None
@@ -51,6 +57,7 @@ def holds(
                 decision=decision,
                 at=at,
                 combination=_combination(variant, reason),
+                against=_identities(stable) if reason is Reason.NOT_BETTER else (),
             )
             found[one.key] = one
     return tuple(found.values())
@@ -83,6 +90,10 @@ def _other_neighbours(one: Quarantine, held: Iterable[Quarantine], graph: Varian
         and component in graph.versions
         and graph.versions[component].identity != measured.identity
     ]
+
+
+def _identities(variant: Variant) -> tuple[str, ...]:
+    return tuple(sorted(version.identity for version in variant.versions.values()))
 
 
 def _graph(held: Quarantine) -> set[str]:

@@ -81,6 +81,9 @@ class Quarantine(Model):
     at: Time
     combination: Mapping[Name, Measured] = {}
     """The whole variant that was measured, by component; empty where the verdict is about the artifact alone."""
+    against: tuple[str, ...] = ()
+    """Identities of the stable versions that it was not better than: refused while these serve and no longer. Empty
+    for what was harmful."""
 
     @property
     def key(self) -> str:
