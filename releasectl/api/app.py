@@ -8,6 +8,8 @@
 ``GET /v1/status``              all of it, as ``releasectl status -o json`` prints it
 ``GET /healthz``, ``/readyz``   the process lives; it has done a pass and reaches its repository
 ``GET /metrics``                Prometheus text
+``/v1/releases/{name}/pairs``, ``review``, ``labels``
+                                what a shadow compares, and blind review: see ``releasectl.api.review``
 ``POST /v1/hooks/{forge}``      a forge tells that something happened: see ``releasectl.api.webhooks``
 ==============================  ==============================================================================
 """
@@ -35,6 +37,7 @@ from releasectl.api.answers import failure, on_bug, on_http_exception
 from releasectl.api.cloudevents import BadBody, read_body
 from releasectl.api.events import Rejected, read_events
 from releasectl.api.origin import LOOPBACK, SameOrigin
+from releasectl.api.review import Desk, review_routes
 from releasectl.api.webhooks import Webhooks
 from releasectl.errors import Unavailable
 from releasectl.ports import EventSink
@@ -56,6 +59,7 @@ def create_app(
     hosts: Collection[str] | None = LOOPBACK,
     max_body_bytes: int = MAX_BODY_BYTES,
     webhooks: Webhooks | None = None,
+    desk: Desk | None = None,
 ) -> Starlette:
     """The application.
 
@@ -110,6 +114,7 @@ def create_app(
             Route("/readyz", readyz),
             Route("/metrics", metrics),
             *([webhooks.route] if webhooks else ()),
+            *(review_routes(desk) if desk else ()),
         ],
         middleware=[Middleware(SameOrigin, hosts=hosts)],
         exception_handlers={HTTPException: on_http_exception, Exception: on_bug},

@@ -35,6 +35,7 @@ COMMANDS = {
     "explain": ("releasectl.cli.commands.explain:explain", "Tell why a decision was taken, with its numbers."),
     "replay": ("releasectl.cli.commands.replay:replay", "Make recorded decisions again and compare them."),
     "metrics": ("releasectl.cli.commands.metrics:metrics", "Tell what other shares would have earned."),
+    "review": ("releasectl.cli.commands.review:review", "Judge answers of stable and candidate, blind."),
     # people's commits
     "pause": ("releasectl.cli.commands.people:pause", "Ask the controller to advance nothing for a release."),
     "resume": ("releasectl.cli.commands.people:resume", "End a pause."),
@@ -47,7 +48,7 @@ COMMANDS = {
 GROUPS = {
     "Before the merge": ("demo", "validate", "plan", "schema", "decide", "test", "simulate"),
     "The controller": ("run", "down"),
-    "What is going on, and why": ("status", "wait", "history", "explain", "replay", "metrics"),
+    "What is going on, and why": ("status", "wait", "history", "explain", "replay", "metrics", "review"),
     "People's commits": ("approve", "reject", "pause", "resume", "promote", "rollback", "lift"),
 }
 

@@ -20,6 +20,7 @@ from releasectl.api.server import ApiServer
 from releasectl.api.webhooks import Webhooks, webhooks_app
 from releasectl.cli.changes import Changes
 from releasectl.cli.location import Location
+from releasectl.cli.reviewdesk import ReviewDesk
 from releasectl.cli.telemetry import Telemetry
 from releasectl.cli.wiring import Wired, wire
 from releasectl.controller.assignment import FROM_API, assignment_document
@@ -27,6 +28,7 @@ from releasectl.controller.loop import run_until_stopped
 from releasectl.controller.passes import Report
 from releasectl.controller.status import StatusBoard
 from releasectl.domain.decision import EffectiveState
+from releasectl.domain.reasons import Reason
 from releasectl.domain.status import StatusReport
 from releasectl.errors import Denied, Unavailable
 from releasectl.ports import EventSink, Heads
@@ -73,7 +75,7 @@ class Service:
         With ``hook_secrets`` webhooks are answered, and at ``hooks_at`` as well, where nothing else is.
         """
         service = cls(location, location.shown_url)
-        sink = _LateSink()
+        sink, desk = _Late(), _Late()
         webhooks = Webhooks(hook_secrets, service.heard, service._registry)
         app = create_app(
             events=sink,
@@ -85,6 +87,7 @@ class Service:
             # Listening elsewhere than on loopback was asked for, so is being addressed by other names.
             hosts=LOOPBACK if host in LOOPBACK else None,
             webhooks=webhooks,
+            desk=desk,
         )
         server = ApiServer(app, host=host, port=port or _last_port(location))
         service.url = f"http://{host}:{await server.start()}"
@@ -95,6 +98,7 @@ class Service:
             service._servers.append(outer)
         service.wired = wire(location, cwd=cwd, events_url=f"{service.url}/v1/events")
         sink.target = service.wired.log
+        desk.target = ReviewDesk(service.wired.log, service._state, lambda: datetime.now(UTC))
         location.controller_file.write_text(json.dumps({"pid": os.getpid(), "url": service.url}))
         return service
 
@@ -178,6 +182,9 @@ class Service:
         status = self._board.report
         return {release.name: release.to_data() for release in status.releases} if status else {}
 
+    def _state(self, release: str) -> EffectiveState | None:
+        return self._states.get(release)
+
     def _assignment(self, release: str) -> Mapping[str, Any] | None:
         state = self._states.get(release)
         return assignment_document(state, datetime.now(UTC) + FROM_API) if state else None
@@ -188,13 +195,16 @@ class Service:
 
     def _not_ready(self) -> list[str]:
         status = self._board.report
-        return list(status.problems) if status else ["no pass has been made yet"]
+        if status is None:
+            return ["no pass has been made yet"]
+        # A full disk hinders no pass: to take the controller out for it would help nobody.
+        return [problem for problem in status.problems if not problem.startswith(Reason.STORE_UNAVAILABLE)]
 
 
-class _LateSink:
-    """Stands in for the event log until it is open."""
+class _Late:
+    """Stands in for what stands on the event log until that is open."""
 
-    target: EventSink
+    target: EventSink | ReviewDesk
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.target, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,6 +10,19 @@ AGREES = "agrees"
 """The kind of pairs whose answers are the same; other kinds tell how they differ, such as ``yes -> no``."""
 RANKS = 2**60
 """Ranks are keyed hashes of requests, evenly spread below this."""
+
+
+@dataclass(frozen=True)
+class ComparedTrial:
+    """Pairs that belong together: of one trial, compared in one way."""
+
+    question: str
+    """Name of the metric that compares them."""
+    release: str
+    first_epoch: int
+    """Of the trial's first allocation."""
+    tags: Mapping[str, str]
+    """Of the candidates, by name."""
 
 
 @dataclass(frozen=True)

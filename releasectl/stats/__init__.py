@@ -52,6 +52,7 @@ Everything else is a function of numbers that are all there, in a module for eac
 ``ipw`` .. ``sndr``, ``replay``        off-policy estimates; ask ``gate`` first
 ``spending_bounds``, ``planned_power`` a few planned looks; ``norm_ind_power_n1``, ``proportion_n1``: none
 ``proportion_stopping_time``           how long a sequential rule will take, simulated, with its error
+``stratified_mean``, ``cohen_kappa``   what people's labels of a sample say, and how far people agree
 ``proportion_confint`` .. ``mcnemar``  one fixed look: intervals and tests for reports and suites
 ``psi`` .. ``spearman_difference``     distances between distributions, for drift
 ``place``, ``arrange``, ``rearrange``  which arm a unit is given
@@ -92,6 +93,7 @@ _NAMES = {
         "Marginals", "SampleRatio", "SampleRatioState", "srm_log_bayes_factor", "srm_ssrm_unit_test",
     ),
     "starts": ("AT_FIRST", "Starts", "spread_starts"),
+    "strata": ("StratifiedMean", "stratified_mean"),
     "stratified": (
         "Stratified", "StratifiedProportion", "StratifiedState", "expected_variance",
         "stratified_proportion_log_e",

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -20,7 +20,7 @@ from releasectl.adapters.metrics.event_log import EventLog
 from releasectl.adapters.metrics.paired import Answer, agrees, is_number
 from releasectl.domain.metric import Metric, PairedQuery
 from releasectl.domain.release import STABLE
-from releasectl.domain.sampled import AGREES, RANKS, KeptPair, Stratum, Sums
+from releasectl.domain.sampled import AGREES, RANKS, ComparedTrial, KeptPair, Stratum, Sums
 
 KEPT = 100
 """Pairs kept of each stratum."""
@@ -68,46 +68,52 @@ class PairSamples:
                 if known is not None and known[0] < upto:
                     self._take(db, question, query, (known[0], upto))
 
-    def strata(self, question: str, release: str, *, first_epoch: int, tags: Mapping[str, str]) -> tuple[Stratum, ...]:
-        """Those of a trial: since an epoch, of candidates with these tags."""
+    def question(self, release: str, *, first_epoch: int) -> str | None:
+        """The metric by which pairs of a trial were compared last; None if none were."""
+        sql = """
+        SELECT question FROM pair_stratum WHERE release = ? AND epoch >= ? ORDER BY seen_at DESC, epoch DESC LIMIT 1
+        """
+        with self._log.reading() as db:
+            found = db.execute(sql, (release, first_epoch)).fetchone()
+        return found[0] if found else None
+
+    def strata(self, trial: ComparedTrial) -> tuple[Stratum, ...]:
+        """How many pairs of each kind there were."""
         sql = """
         SELECT variant, kind, segment, SUM(pairs), MIN(below), tag FROM pair_stratum
         WHERE question = ? AND release = ? AND epoch >= ? GROUP BY variant, tag, kind, segment
         ORDER BY variant, kind, segment
         """
         with self._log.reading() as db:
-            rows = db.execute(sql, (question, release, first_epoch)).fetchall()
-        return tuple(Stratum(*row) for *row, tag in rows if _is_of(tags, row[0], tag))
+            rows = db.execute(sql, (trial.question, trial.release, trial.first_epoch)).fetchall()
+        return tuple(Stratum(*row) for *row, tag in rows if _is_of(trial, row[0], tag))
 
-    def sums(self, question: str, release: str, *, first_epoch: int, tags: Mapping[str, str]) -> tuple[Sums, ...]:
-        """Those of a trial, see ``strata``."""
+    def sums(self, trial: ComparedTrial) -> tuple[Sums, ...]:
+        """By how much they differed."""
         sql = """
         SELECT variant, measure, segment, SUM(count), SUM(total), SUM(squares), SUM(absolute), MAX(largest), tag
         FROM pair_sums WHERE question = ? AND release = ? AND epoch >= ? GROUP BY variant, tag, measure, segment
         ORDER BY variant, measure, segment
         """
         with self._log.reading() as db:
-            rows = db.execute(sql, (question, release, first_epoch)).fetchall()
-        return tuple(Sums(*row) for *row, tag in rows if _is_of(tags, row[0], tag))
+            rows = db.execute(sql, (trial.question, trial.release, trial.first_epoch)).fetchall()
+        return tuple(Sums(*row) for *row, tag in rows if _is_of(trial, row[0], tag))
 
-    def pairs(self, question: str, release: str, *, first_epoch: int, tags: Mapping[str, str]) -> tuple[KeptPair, ...]:
-        """The pairs kept of a trial, by rank: of each stratum a simple random sample."""
+    def pairs(self, trial: ComparedTrial) -> tuple[KeptPair, ...]:
+        """The pairs kept, by rank: of each stratum a simple random sample."""
         sql = """
         SELECT s.request_id, k.variant, k.kind, k.segment, k.rank, s.output, m.output,
             COALESCE(s.features, m.features), k.tag
         FROM pair_kept k JOIN prediction s ON s.id = k.stable JOIN prediction m ON m.id = k.tried
         WHERE k.question = ? AND k.release = ? AND k.epoch >= ? ORDER BY k.rank, k.variant
         """
-        below = {
-            (one.variant, one.kind, one.segment): one.below
-            for one in self.strata(question, release, first_epoch=first_epoch, tags=tags)
-        }
+        below = {(one.variant, one.kind, one.segment): one.below for one in self.strata(trial)}
         with self._log.reading() as db:
-            rows = db.execute(sql, (question, release, first_epoch)).fetchall()
+            rows = db.execute(sql, (trial.question, trial.release, trial.first_epoch)).fetchall()
         found = (
             KeptPair(*row[:5], *(None if text is None else json.loads(text) for text in row[5:]))
             for *row, tag in rows
-            if _is_of(tags, row[1], tag)
+            if _is_of(trial, row[1], tag)
         )
         return tuple(one for one in found if one.rank < below.get((one.variant, one.kind, one.segment), 0))
 
@@ -271,5 +277,5 @@ def _segment(text: str | None) -> str:
     return shown if len(shown) <= 2 * _LONGEST else shown[: 2 * _LONGEST - 1] + "…"
 
 
-def _is_of(tags: Mapping[str, str], variant: str, tag: str) -> bool:
-    return variant in tags and tag in ("", tags[variant])
+def _is_of(trial: ComparedTrial, variant: str, tag: str) -> bool:
+    return variant in trial.tags and tag in ("", trial.tags[variant])

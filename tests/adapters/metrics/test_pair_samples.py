@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,11 @@ import pytest
 from releasectl.adapters.metrics.event_log import EventLog
 from releasectl.adapters.metrics.pair_samples import KEPT, MOST_SEGMENTS, MOST_STRATA, PairSamples
 from releasectl.domain.metric import Metric, PairedQuery, Queries
-from releasectl.domain.sampled import RANKS, KeptPair, Stratum, Sums
+from releasectl.domain.sampled import RANKS, ComparedTrial, KeptPair, Stratum, Sums
 from releasectl.ports import Prediction
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
+TRIAL = ComparedTrial(question="agreement", release="shop", first_epoch=3, tags={"next": "t"})
 
 
 @pytest.fixture
@@ -48,16 +50,16 @@ class Kept:
 
     @property
     def strata(self) -> tuple[Stratum, ...]:
-        return self.samples.strata("agreement", "shop", first_epoch=3, tags={"next": "t"})
+        return self.samples.strata(TRIAL)
 
     @property
     def sums(self) -> dict[str, Sums]:
-        found = self.samples.sums("agreement", "shop", first_epoch=3, tags={"next": "t"})
+        found = self.samples.sums(TRIAL)
         return {one.measure: one for one in found}
 
     @property
     def pairs(self) -> tuple[KeptPair, ...]:
-        return self.samples.pairs("agreement", "shop", first_epoch=3, tags={"next": "t"})
+        return self.samples.pairs(TRIAL)
 
     @property
     def kinds(self) -> dict[str, int]:
@@ -167,5 +169,5 @@ def test_what_was_kept_goes_with_the_events(log: EventLog) -> None:
 def test_pairs_of_another_artifact_or_trial_are_not_shown(log: EventLog) -> None:
     kept = Kept(log)
     kept.answered(("1", "a", "b"))
-    assert kept.samples.pairs("agreement", "shop", first_epoch=4, tags={"next": "t"}) == ()
-    assert kept.samples.strata("agreement", "shop", first_epoch=1, tags={"next": "u"}) == ()
+    assert kept.samples.pairs(replace(TRIAL, first_epoch=4)) == ()
+    assert kept.samples.strata(replace(TRIAL, tags={"next": "u"})) == ()
