@@ -16,6 +16,7 @@ from releasectl.domain.decision import Decision, EffectiveState
 from releasectl.domain.observation import Observation
 from releasectl.domain.paired import paired_metrics
 from releasectl.errors import ManifestError, Problem, UsageError
+from releasectl.evaluate.components import Graph
 from releasectl.evaluate.evaluation import Evaluation, evaluate
 
 M = TypeVar("M", bound=Model)
@@ -73,6 +74,7 @@ def _evaluation(desired: Desired, state: EffectiveState | None, observed: Observ
         observed=observed,
         epoch=state.epoch,
         stage=desired.stage(state),
+        graph=Graph.of(state),
     )
 
 

@@ -18,6 +18,7 @@ from releasectl.domain.base import format_time
 from releasectl.domain.decision import EffectiveState
 from releasectl.domain.observation import Block, Observation, Reading, ReadState
 from releasectl.domain.parts import split_name
+from releasectl.evaluate.components import Graph
 from releasectl.evaluate.evaluation import Evaluation, Folds, evaluate
 from releasectl.evaluate.trust import unreadable
 from releasectl.ports import EvidenceStore
@@ -247,4 +248,5 @@ def _evaluated(desired: Desired, state: EffectiveState, folds: Folds, readings: 
         observed=Observation(readings=readings),
         epoch=state.epoch,
         stage=desired.stage(state),
+        graph=Graph.of(state),
     )

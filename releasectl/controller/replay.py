@@ -27,6 +27,7 @@ from releasectl.domain.metric import BUILT_IN, Metric
 from releasectl.domain.observation import Observation
 from releasectl.domain.policy import PromotionPolicy
 from releasectl.errors import ReleasectlError
+from releasectl.evaluate.components import Graph
 from releasectl.evaluate.evaluation import Evaluation, evaluate
 from releasectl.manifests.catalog import generation_of
 
@@ -141,6 +142,7 @@ def _evaluation(desired: Desired | None, state: EffectiveState | None, observed:
         observed=observed,
         epoch=state.epoch,
         stage=desired.stage(state),
+        graph=Graph.of(state),
     )
 
 

@@ -101,7 +101,9 @@ def guardrail_breached(given: Input) -> Finding | None:
     """A guardrail shows harm beyond its margin."""
     for row in _rows(given, "guardrail"):
         if row.verdict is Verdict.FAIL:
-            return Finding(Reason.GUARDRAIL_BREACHED, f"{row.metric}: {row.summary}", candidate=row.candidate)
+            origin = f"; {row.attribution.sentence}" if row.attribution else ""
+            message = f"{row.metric}: {row.summary}{origin}"
+            return Finding(Reason.GUARDRAIL_BREACHED, message, candidate=row.candidate)
     return None
 
 

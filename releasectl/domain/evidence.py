@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from releasectl.domain.attribution import Attribution
 from releasectl.domain.base import Model, Name
 
 
@@ -88,6 +89,8 @@ class Evidence(Model):
     """Where ``log_e`` proves it."""
     margin: float | None = None
     """Accepted worsening as a difference of rates."""
+    attribution: Attribution | None = None
+    """Of proven harm, the component of the graph that it comes from; None where components are not counted."""
 
     @property
     def verdict(self) -> Verdict:

@@ -12,6 +12,8 @@ MOST_VALUES = 50
 """Values of one dimension that are counted apart, in one metric of one release: each costs memory and records."""
 LONGEST_VALUE = 64
 """Characters. A field of the events may hold anything, and a longer text tells no groups apart."""
+COMPONENT = "component"
+"""The dimension of a graph's components: its inner hops are counted as parts of what the entry counts."""
 OTHER = "other"
 """What the values beyond those count as."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from releasectl.domain.evidence import Evidence
+from releasectl.domain.evidence import Evidence, Verdict
 from releasectl.domain.metric import Metric
 from releasectl.domain.observation import Observation
 from releasectl.domain.paired import paired_name
@@ -14,7 +14,9 @@ from releasectl.domain.policy import Guardrail, Objective, PolicySpec, Watch
 from releasectl.domain.release import STABLE
 from releasectl.domain.reward import ArmReward
 from releasectl.domain.strategy import Bandit, Shadow, Stage
+from releasectl.evaluate.attribution import attribute
 from releasectl.evaluate.compared import AnyComparison
+from releasectl.evaluate.components import Graph, fold_components
 from releasectl.evaluate.guardrails import guardrail_comparison, judge_guardrail
 from releasectl.evaluate.objectives import judge_objective, objective_comparison
 from releasectl.evaluate.pairs import paired_rules
@@ -45,12 +47,13 @@ def evaluate(
     observed: Observation,
     epoch: int,
     stage: Stage | Watch | None = None,
+    graph: Graph | None = None,
 ) -> Evaluation:
     """Fold what was observed into ``folds`` and judge every guardrail and objective of every candidate.
 
     The observation's own folds take precedence, being later ones. ``epoch`` is that of the present step: only
     its exposures count towards the step's minimum samples. ``stage`` is the one under way: a bandit's
-    rewards are counted besides.
+    rewards are counted besides. ``graph`` is where harm may come from.
     """
     folds = folds if observed.folds is None else observed.folds
     if isinstance(stage, Shadow):
@@ -65,6 +68,9 @@ def evaluate(
             rows.append(judge_guardrail(comparison, rule, comparison.read(state, epoch, rule.limit), raw))
         else:
             rows.append(judge_objective(comparison, rule, comparison.read(state, epoch, None), raw))
+    if graph is not None:
+        after |= (by_component := _by_component(folds, observed, policy, metrics, graph))
+        rows = [_attributed(row, by_component, policy, graph) for row in rows]
     ratios = _sample_ratios(folds, observed, candidates)
     # Each metric counts the same requests; together they may be wrong no more often than the policy says.
     level = policy.sample_ratio / max(1, len(ratios))
@@ -91,6 +97,23 @@ def _shadow(
             after[key] = rule.fold(folds.get(key), raw.blocks if raw else (), candidate)
             rows.append(rule.judge(after[key], candidate, raw))
     return Evaluation(evidence=tuple(rows), folds=after)
+
+
+def _by_component(
+    folds: Folds, observed: Observation, policy: PolicySpec, metrics: Mapping[str, Metric], graph: Graph
+) -> dict[str, Mapping[str, Any]]:
+    """What each component did by itself, for the guardrails that are counted by component."""
+    after: dict[str, Mapping[str, Any]] = {}
+    for guardrail in policy.guardrails:
+        after |= fold_components(folds, observed.readings, metrics[guardrail.metric], graph)
+    return after
+
+
+def _attributed(row: Evidence, by_component: Folds, policy: PolicySpec, graph: Graph) -> Evidence:
+    """Proven harm with the component that it comes from."""
+    if row.role != "guardrail" or row.verdict is not Verdict.FAIL:
+        return row
+    return row.model_copy(update={"attribution": attribute(by_component, row.metric, row.candidate, policy, graph)})
 
 
 def _rewards(

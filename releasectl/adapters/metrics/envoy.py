@@ -14,6 +14,7 @@ from releasectl.adapters.metrics.envoy_totals import Totals, limit_ms, read_scra
 from releasectl.adapters.traffic.envoy_names import parse_cluster
 from releasectl.domain.metric import EnvoyQuery, Metric
 from releasectl.domain.observation import Counts, ReadState
+from releasectl.domain.parts import COMPONENT, Part
 from releasectl.ports import Increment, SourceReading
 
 _ANSWERS = r"^cluster\.[^.]+\.upstream_rq_[1-5]xx$"
@@ -22,11 +23,11 @@ _UPTIME = r"^server\.uptime$"
 
 
 class EnvoySource:
-    """Errors and slow requests of each variant, as Envoy counted them at the entry.
+    """Errors and slow requests of each variant, as Envoy counted them at the entry, and by component behind it.
 
     ``admin_url`` is where the admin interface listens, or a callable where that is known only once Envoy runs.
-    ``entry`` names the entry component of a release, None for a release that is not ours: inner hops are counted
-    too, but a user's request is one at the entry only.
+    ``entry`` names the entry component of a release, None for a release that is not ours. A user's request is one at
+    the entry only; what inner hops count are parts, ``component=NAME``.
 
     - errors: answers by class of status, those that Envoy gave in a variant's place (503, 504) included.
     - over: answers that took longer, and requests that Envoy gave up waiting for. A request that could not be
@@ -108,10 +109,12 @@ class EnvoySource:
 
     def _increment(self, cluster: str, new: Totals) -> Increment | None:
         key = parse_cluster(cluster)
-        if key is None or self._entry(key.release) != key.component:
+        entry = self._entry(key.release) if key else None
+        if key is None or entry is None:
             return None
         counts = Counts(trials=new.trials, events=new.events)
-        return Increment(release=key.release, variant=key.variant, counts=counts, tag=key.tag)
+        part = "" if key.component == entry else str(Part(COMPONENT, key.component))
+        return Increment(release=key.release, variant=key.variant, counts=counts, tag=key.tag, part=part)
 
 
 def _scrape_path(queries: Iterable[EnvoyQuery]) -> str:
