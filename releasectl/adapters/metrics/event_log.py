@@ -19,6 +19,7 @@ from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from releasectl.adapters.metrics.event_schema import ADD_OUTCOME, ADD_PREDICTION, JOINS, PRUNE, RENEW_OUTCOME, SCHEMA
 from releasectl.errors import Unavailable
@@ -51,7 +52,7 @@ class EventLog:
         self.path = path
         self.attribution = attribution
         self._keep_features = keep_features
-        self._numbers: frozenset[str] = frozenset()
+        self._numbers: WeakKeyDictionary[object, frozenset[str]] = WeakKeyDictionary()
         self._busy_seconds = busy_after.total_seconds()
         self._now = now
         self._key = _own_key(path.with_name(path.name + ".key"))
@@ -83,9 +84,12 @@ class EventLog:
                 db.execute(join, before)
         return new
 
-    def keep_numbers(self, names: Iterable[str]) -> None:
-        """From now on keep these features where they are numbers, and no longer those that were named before."""
-        self._numbers = frozenset(names)
+    def keep_numbers(self, names: Iterable[str], *, reader: object) -> None:
+        """From now on keep these features where they are numbers, in place of those that this reader named before.
+
+        Readers do not know each other; what one of them names is kept while it lives.
+        """
+        self._numbers[reader] = frozenset(names)
 
     def prune(self, before: datetime) -> int:
         """Forget exposures that arrived before a time, with all that belongs to them; returns how many."""
@@ -170,7 +174,8 @@ class EventLog:
         if features is None or self._keep_features:
             return features
         # bool is an int to Python; a flag makes a fine covariate as well.
-        numbers = {name: features[name] for name in sorted(self._numbers & features.keys())}
+        wanted = frozenset[str]().union(*self._numbers.values())
+        numbers = {name: features[name] for name in sorted(wanted & features.keys())}
         return {name: value for name, value in numbers.items() if isinstance(value, int | float)} or None
 
     def _outcome(self, row: Outcome, received: int) -> tuple[Any, ...]:

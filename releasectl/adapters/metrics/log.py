@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from releasectl.adapters.metrics.event_log import EventLog, milliseconds
 from releasectl.domain.metric import Clip, Covariate, LogQuery, Metric
 from releasectl.domain.observation import Counts, ReadState, Values
+from releasectl.domain.parts import Part
 from releasectl.errors import Unavailable
 from releasectl.ports import Increment, SourceReading
 
@@ -33,8 +34,12 @@ WITH fresh (exposure) AS (
     SELECT j.exposure FROM prediction p JOIN joined j ON j.exposure = p.id AND j.metric = :metric
     WHERE p.ts > :old_mature AND p.ts <= :new_mature
 ),
-counted (release, variant, allocation_id, tag, features, value) AS (
-    SELECT p.release, p.variant, p.allocation_id, p.tag, p.features, (
+counted (release, variant, allocation_id, tag, features, part, value) AS (
+    SELECT p.release, p.variant, p.allocation_id, p.tag, p.features, CASE WHEN :by IS NOT NULL THEN (
+        SELECT json_extract(q.segment, :by) FROM prediction q
+        WHERE q.request_id = p.request_id AND q.release = p.release AND q.variant = p.variant
+            AND q.mirrored = p.mirrored AND json_extract(q.segment, :by) IS NOT NULL
+        ORDER BY q.id LIMIT 1) END, (
         SELECT o.value FROM joined j JOIN outcome o ON o.id = j.outcome
         WHERE j.exposure = p.id AND j.metric = :metric AND j.id <= :new_join AND o.observed_at <= p.ts + :span
         ORDER BY o.observed_at DESC, o.id DESC LIMIT 1)
@@ -47,18 +52,18 @@ counted (release, variant, allocation_id, tag, features, value) AS (
 _EVENTS = (
     _COUNTED
     + """
-SELECT release, variant, allocation_id, tag, COUNT(*), SUM(value >= :threshold) FROM counted
-WHERE value IS NOT NULL GROUP BY release, variant, allocation_id, tag
-ORDER BY release, variant, allocation_id, tag
+SELECT release, variant, allocation_id, tag, part, COUNT(*), SUM(value >= :threshold) FROM counted
+WHERE value IS NOT NULL GROUP BY release, variant, allocation_id, tag, part
+ORDER BY release, variant, allocation_id, tag, part
 """
 )
 # Equal values together: their sums are taken in whole numbers of any size, which SQL has none of.
 _VALUES = (
     _COUNTED
     + """
-SELECT release, variant, allocation_id, tag, value, features, COUNT(*) FROM counted
-WHERE value IS NOT NULL GROUP BY release, variant, allocation_id, tag, value, features
-ORDER BY release, variant, allocation_id, tag
+SELECT release, variant, allocation_id, tag, part, value, features, COUNT(*) FROM counted
+WHERE value IS NOT NULL GROUP BY release, variant, allocation_id, tag, part, value, features
+ORDER BY release, variant, allocation_id, tag, part
 """
 )
 
@@ -86,7 +91,7 @@ class LogSource:
             for metric in metrics
             if metric.query.log is not None
         }
-        self._log.keep_numbers(one.covariate.feature for one in asked.values() if one.covariate)
+        self._log.keep_numbers({one.covariate.feature for one in asked.values() if one.covariate}, reader=self)
         return await asyncio.to_thread(self._read, asked, cursors, now) if asked else {}
 
     def _read(
@@ -121,7 +126,7 @@ class _Question:
     def spelled(self) -> dict[str, Any]:
         of_a_mean = {"clip": self.clip, "covariate": self.covariate}
         return {
-            **self.query.model_dump(mode="json"),
+            **self.query.model_dump(mode="json", exclude_none=True),
             "maturity": self.maturity.total_seconds(),
             **{name: one.to_data() for name, one in of_a_mean.items() if one is not None},
         }
@@ -131,6 +136,7 @@ class _Question:
         return {
             "metric": self.query.outcome,
             "threshold": self.query.threshold,
+            "by": None if self.query.by is None else f'$."{self.query.by}"',
             "old_join": old.join,
             "new_join": new.join,
             # Without a maturity every exposure always was old enough.
@@ -160,13 +166,23 @@ def _reading(db: sqlite3.Connection, question: _Question, cursor: Any, here: _Po
 
 
 def _increments(db: sqlite3.Connection, question: _Question, parameters: Mapping[str, Any]) -> Iterator[Increment]:
-    if question.clip is None:
-        for release, variant, epoch, tag, trials, events in db.execute(_EVENTS, parameters):
-            yield Increment(release, variant, Counts(trials=trials, events=events), tag=tag, epoch=epoch)
-        return
-    for arm, rows in groupby(db.execute(_VALUES, parameters), key=lambda row: tuple(row[:4])):
-        release, variant, epoch, tag = arm
-        yield Increment(release, variant, _summed(rows, question.clip, question.covariate), tag=tag, epoch=epoch)
+    """Each arm as a whole, and after it the parts that are counted apart; who is of no part counts in the whole."""
+    rows = db.execute(_EVENTS if question.clip is None else _VALUES, parameters)
+    for (release, variant, epoch, tag), of_arm in groupby(rows, key=lambda row: tuple(row[:4])):
+        parts = {value: _counts(some, question) for value, some in groupby(of_arm, key=lambda row: row[4])}
+        whole = sum(parts.values(), Counts())
+        yield Increment(release, variant, whole, tag=tag, epoch=epoch)
+        for value, counts in parts.items():
+            if value is not None:
+                part = str(Part(question.query.by or "", str(value)))
+                yield Increment(release, variant, counts, tag=tag, epoch=epoch, part=part)
+
+
+def _counts(rows: Iterable[Sequence[Any]], question: _Question) -> Counts:
+    if question.clip is not None:
+        return _summed(rows, question.clip, question.covariate)
+    [(*_, trials, events)] = rows
+    return Counts(trials=trials, events=events)
 
 
 def _summed(rows: Iterable[Sequence[Any]], clip: Clip, covariate: Covariate | None) -> Counts:

@@ -30,7 +30,10 @@ apiVersion: releasectl.dev/v1alpha1
 kind: MetricSet
 metadata: {name: rewards}
 spec:
-  metrics: [{name: click, direction: higher, query: {log: {outcome: click}}}]
+  metrics:
+    - {name: click, direction: higher, query: {log: {outcome: click}}}
+    - {name: latency, kind: mean, unit: ms, direction: lower, clip: {high: 1000}, query: {log: {outcome: latency}}}
+    - {name: worth, kind: mean, unit: EUR, direction: higher, clip: {high: 100}, query: {log: {outcome: worth}}}
 """
 ONE = "[{name: new, versions: {a: v2}}]"
 TWO = "[{name: new, versions: {a: v2}}, {name: other, versions: {a: v3}}]"

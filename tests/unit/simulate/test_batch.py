@@ -13,7 +13,7 @@ from releasectl.domain.observation import Observation
 from releasectl.simulate.batch import Batch, run_batch
 from releasectl.simulate.case import Case
 from releasectl.simulate.trial import Run, observation_of, run_trial
-from releasectl.simulate.world import Arrivals, Counted, Ints, Rate, World, variants_of
+from releasectl.simulate.world import Arrivals, Counted, Ints, Rate, Spread, World, variants_of
 from tests.unit.simulate.cases import TWO, a_case
 
 EVERY = timedelta(seconds=30)
@@ -23,6 +23,10 @@ BOTH = (
     "{guardrails: [{metric: error-rate, margin: {points: 2}},"
     " {metric: slow-requests, margin: {percent: 50}, limit: 20}],"
     " objectives: [{metric: click, goal: superior}], minSamples: 200, maxDuration: 25m, watch: {for: 2m}}"
+)
+MEANS = (
+    "{guardrails: [{metric: error-rate, margin: {points: 2}}, {metric: latency, margin: {units: 8}, limit: 150}],"
+    " objectives: [{metric: worth, goal: superior}], minSamples: 50, maxDuration: 25m}"
 )
 WORLDS = {
     "no difference": (a_case(strategy=QUICK), {"error-rate": Rate(0.01), "slow-requests": Rate(0.03)}, 60.0),
@@ -50,6 +54,15 @@ WORLDS = {
             "click": Rate(0.1, {"new": 0.04, "other": 0.05}, parse_duration("90s")),
         },
         40.0,
+    ),
+    "means, one of them late": (
+        a_case(policy=MEANS, strategy=QUICK, candidates=TWO),
+        {
+            "error-rate": Rate(0.01),
+            "latency": Rate(120.0, {"other": 12.0}, spread=Spread(40.0, 0.001)),
+            "worth": Rate(20.0, {"new": 3.0}, parse_duration("90s"), Spread(12.0, 0.0001)),
+        },
+        12.0,
     ),
     "too little to tell": (
         a_case(policy=BOTH, strategy=QUICK),
