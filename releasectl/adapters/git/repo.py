@@ -126,6 +126,25 @@ class GitRepo:
             return base
         return self._safely(lambda: self._push(base, manifests, ledger))
 
+    def branch(self, name: str, *, base: str, commits: Sequence[Commit]) -> str:
+        """Push a new branch with commits on top of ``base``; its tip. One of that name that is there stays as it is.
+
+        For what is proposed and not decided yet. The name is not the manifests' or the ledger's.
+        """
+        if name in (self.branch, self.ledger) or not _BRANCH.fullmatch(name):
+            raise ValueError(f"{name!r} cannot be the name of a branch for a proposal")
+
+        def make() -> str:
+            found = transport.remote_heads(self._runner, (name,)).get(name)
+            if found is not None:
+                return found
+            chains = (Chain(base, commits, shared=True),)
+            tip = build(self._runner, self._objects, chains, self._identity, self._now())[0] or base
+            transport.push(self._runner, [transport.Move(name, None, tip)])
+            return tip
+
+        return self._safely(make)
+
     def log(self, commit: str, *, limit: int | None = None, path: str | None = None) -> Sequence[LogEntry]:
         """Commits reachable from ``commit``, newest first; ``path`` keeps those that touched it."""
         return self._safely(lambda: history(self._runner, commit, limit=limit, path=path))
