@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from releasectl.domain.assignment import Assignment
 from releasectl.domain.decision import Allocation, Decision
@@ -77,6 +77,18 @@ class LogEntry:
     trailers: tuple[tuple[str, str], ...]
 
 
+@dataclass(frozen=True)
+class Opening:
+    """A pull request that a push asks for by itself: AGit on Gitea, push options on GitLab. Needs no API token."""
+
+    kind: Literal["gitea", "gitlab"]
+    base: str
+    title: str
+    body: str
+    labels: tuple[str, ...] = ()
+    """Heeded by GitLab only."""
+
+
 class ReleaseRepo(Protocol):
     """The git repository, through a bare mirror. Both branches move together or not at all."""
 
@@ -105,6 +117,26 @@ class ReleaseRepo(Protocol):
 
     def log(self, commit: str, *, limit: int | None = None, path: str | None = None) -> Sequence[LogEntry]:
         """Commits reachable from ``commit``, newest first."""
+        ...
+
+    def branch(self, name: str) -> str | None:
+        """The commit of another branch, asked of the host and brought here; None if there is no such branch."""
+        ...
+
+    def propose(
+        self,
+        base: str,
+        commit: Commit,
+        *,
+        branch: str,
+        replaces: str | None = None,
+        opening: Opening | None = None,
+    ) -> str:
+        """Push one commit on top of ``base`` as a branch of its own, and open a pull request with the same push if
+        an ``opening`` is given; the commit.
+
+        Raises Conflict if the branch is not at ``replaces`` (None: if it exists); then nothing was written.
+        """
         ...
 
 
@@ -296,6 +328,9 @@ class Intent:
 
 class EvidenceStore(Protocol):
     """Local memory that may be lost at any time at the price of a slower decision, never of a wrong one."""
+
+    fault: str
+    """Why it would not outlive a restart at present; empty if it would."""
 
     def cursors(self, source: str) -> Mapping[str, Any]:
         """Cursor of each metric of a source."""

@@ -5,18 +5,28 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from releasectl.errors import Unavailable
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Put ``content`` at ``path`` in one step: aside, synced, renamed. A reader or a crash sees old or new, no mix."""
+    """Put ``content`` at ``path`` in one step: aside, synced, renamed. A reader or a crash sees old or new, no mix.
+
+    Raises Unavailable where it cannot be written; what was there is there still.
+    """
     aside = path.with_name(f".{path.name}.{os.getpid()}")
-    with aside.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
+    try:
+        with aside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except OSError as fault:
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)
+        raise Unavailable(f"{path} cannot be written: {fault.strerror}", hint="is the disk full?") from fault
 
 
 def read(path: Path) -> bytes | None:

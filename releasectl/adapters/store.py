@@ -5,7 +5,9 @@ Contract:
 - an intent is on the disk before ``begin`` returns; everything else may lose its last moments to a power cut,
   together with the cursors that go with it, so no sample is counted twice or passed over;
 - the file may be deleted at any time. One that is damaged is moved aside, one of another schema is emptied;
-- calls from several threads wait for each other. A file that cannot be used raises Unavailable or Denied.
+- calls from several threads wait for each other. A file that cannot be used raises Unavailable or Denied;
+- a disk that takes no more while it runs ends nothing: all goes on in memory, ``fault`` says so, and once the disk
+  takes it everything is there again, as if nothing had been. A crash meanwhile costs what came since.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -35,6 +38,9 @@ CREATE TABLE notes (release TEXT, key TEXT, value TEXT NOT NULL, PRIMARY KEY (re
 CREATE TABLE intents (seq INTEGER PRIMARY KEY AUTOINCREMENT, decision TEXT UNIQUE, value TEXT NOT NULL);
 """
 _BUSY_SECONDS = 10.0
+_DISK = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
+"""Codes that mean that the disk does not take it, whatever the disk's own reason."""
+_TRY_AGAIN_SECONDS = 5.0
 
 _Answer = TypeVar("_Answer")
 
@@ -45,6 +51,10 @@ class SqliteStore:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._turn = threading.Lock()
+        self._disk: sqlite3.Connection | None = None
+        """The file, while all goes on in memory."""
+        self._tried_at = 0.0
+        self.fault = ""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as fault:
@@ -54,8 +64,11 @@ class SqliteStore:
 
     def close(self) -> None:
         """Let go of the file."""
-        with self._turn:
+        with self._turn, _faults(self._path):
+            self._return_to_disk(at_once=True)
             self._db.close()
+            if self._disk:
+                self._disk.close()
 
     def cursors(self, source: str) -> Mapping[str, Any]:
         """Cursor of each metric of a source."""
@@ -136,6 +149,7 @@ class SqliteStore:
 
     def _write(self, change: Callable[[sqlite3.Connection], object], *, durably: bool = False) -> None:
         def transaction() -> None:
+            self._return_to_disk()
             # It may not change inside a transaction. FULL syncs the log, and with it all that came before.
             self._db.execute(f"PRAGMA synchronous = {'FULL' if durably else 'NORMAL'}")
             self._db.execute("BEGIN IMMEDIATE")
@@ -155,12 +169,39 @@ class SqliteStore:
             try:
                 return work()
             except sqlite3.DatabaseError as fault:
+                if _code(fault) in _DISK and self._disk is None:
+                    self._leave_disk(fault)
+                    return work()
                 if not _is_damage(fault):
                     raise
                 self._db.close()
                 self._move_aside()
                 self._db = self._open()
                 return work()
+
+    def _leave_disk(self, fault: sqlite3.Error) -> None:
+        """Go on in memory with a copy of all that is known."""
+        memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        try:
+            self._db.backup(memory)
+        except sqlite3.Error:
+            # What cannot be read either is forgotten, as if the file had been deleted.
+            _recreate(memory)
+        self._disk, self._db = self._db, memory
+        self._tried_at = time.monotonic()
+        self.fault = f"{self._path} cannot be written ({fault}): evidence is kept in memory, a restart would lose it"
+
+    def _return_to_disk(self, *, at_once: bool = False) -> None:
+        """Put everything back into the file, if the disk takes it now; asked once in a while."""
+        if self._disk is None or not (at_once or time.monotonic() - self._tried_at > _TRY_AGAIN_SECONDS):
+            return
+        self._tried_at = time.monotonic()
+        try:
+            self._db.backup(self._disk)
+        except sqlite3.Error:
+            return
+        self._db.close()
+        self._db, self._disk, self.fault = self._disk, None, ""
 
     def _open(self) -> sqlite3.Connection:
         try:
@@ -216,8 +257,12 @@ def _faults(path: Path) -> Iterator[None]:
 
 
 def _is_damage(fault: sqlite3.DatabaseError) -> bool:
-    codes = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-    return (getattr(fault, "sqlite_errorcode", 0) & 0xFF) in codes or "malformed" in str(fault)
+    return _code(fault) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or "malformed" in str(fault)
+
+
+def _code(fault: sqlite3.Error) -> int:
+    """The primary result code."""
+    return getattr(fault, "sqlite_errorcode", 0) & 0xFF
 
 
 def _text(value: Any) -> str:

@@ -93,6 +93,8 @@ def release_tree(release: ReleaseStatus, now: datetime) -> Tree:
         tree.add(Text(f"paused by {release.suspension.by}: {release.suspension.reason or 'no reason given'}"))
     for held in release.quarantine:
         tree.add(Text(f"held: {held.component} {held.version} ({held.reason}, decision {held.decision})", style="red"))
+    for sentence in release.problems:
+        tree.add(Text(sentence, style="yellow"))
     for sentence in release.stale:
         tree.add(Text(f"stale: {sentence}", style="yellow"))
     if release.last:

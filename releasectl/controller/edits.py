@@ -34,14 +34,22 @@ class EditedManifests:
                 contents[path] = await git.blob(tree[path].oid)
         return cls(contents, git.view.desired.desired)
 
-    def blocked(self, decision: Decision) -> bool:
-        """A promotion whose manifest cannot be edited: it must not be recorded as if it had been."""
-        return decision.action is Action.PROMOTE and self._edited(decision) is None
+    def blocked(self, decision: Decision) -> str:
+        """Why a promotion must not be recorded: its manifest cannot be edited. Empty if it may be."""
+        if decision.action is not Action.PROMOTE:
+            return ""
+        try:
+            return "" if self._edited(decision) is not None else f"{_path(decision)} is not there any more"
+        except ManifestError as error:
+            return error.message
 
     def edit(self, decision: Decision) -> tuple[str, bytes] | None:
         """Path and content after this decision's edit, which later edits build on; None if there is none."""
-        edited = self._edited(decision)
         path = _path(decision)
+        try:
+            edited = self._edited(decision)
+        except ManifestError:
+            return None
         if edited is None or edited == self._contents.get(path):
             return None
         self._contents[path] = edited
@@ -52,10 +60,7 @@ class EditedManifests:
         edit = self._wanted(decision)
         if before is None or edit is None:
             return None
-        try:
-            return apply(before, decision.release, edit, file=_path(decision))
-        except ManifestError:
-            return None
+        return apply(before, decision.release, edit, file=_path(decision))
 
     def _wanted(self, decision: Decision) -> Edit | None:
         """The edit, without candidates that a person has meanwhile put in the place of those it speaks of.

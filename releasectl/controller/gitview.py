@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
 import structlog
 
+from releasectl.controller.backoff import Backoff
 from releasectl.controller.desired import DesiredReader, DesiredSet
 from releasectl.controller.gitseen import GitFault, GitView
 from releasectl.controller.ledger import LedgerReader
@@ -19,7 +19,6 @@ from releasectl.ports import Clock, Commit, Heads, ReleaseRepo
 
 log = structlog.get_logger(__name__)
 
-LONGEST_PAUSE = timedelta(seconds=60)
 PATIENCE = timedelta(seconds=2)
 """How long a pass waits for git before it goes on with what it knew."""
 
@@ -28,20 +27,18 @@ class GitWatcher:
     """Keeps a GitView up to date. Git runs in a thread: one call at a time.
 
     A slow git host must not keep the controller from guarding: git is waited for only ``patience``, and after
-    a failure it is left alone for a while, ever longer up to ``LONGEST_PAUSE``. A push that takes longer goes on by
+    a failure it is left alone for a while, ever longer (``Backoff``). A push that takes longer goes on by
     itself; what became of it is seen in the ledger, as after a push whose answer was lost.
     """
 
     def __init__(self, repo: ReleaseRepo, clock: Clock, *, patience: timedelta = PATIENCE) -> None:
         self._repo = repo
-        self._clock = clock
         self._desired = DesiredReader(repo)
         self._ledger = LedgerReader(repo)
         self._patience = patience.total_seconds()
         self._refreshing: asyncio.Task[GitView] | None = None
         self._pushing: asyncio.Task[Heads] | None = None
-        self._failures = 0
-        self._not_before = clock.now()
+        self._backoff = Backoff(clock)
         self.view = GitView()
 
     async def refresh(self) -> GitView:
@@ -49,7 +46,7 @@ class GitWatcher:
         if self._pushing is not None and not await self._has_pushed():
             return self.view
         if self._refreshing is None:
-            if self._clock.now() < self._not_before:
+            if self._backoff.waiting:
                 return self.view
             self._refreshing = asyncio.create_task(asyncio.to_thread(self._refreshed))
         done, _ = await asyncio.wait({self._refreshing}, timeout=self._patience)
@@ -60,13 +57,16 @@ class GitWatcher:
         self.view = self._refreshing.result()
         self._refreshing = None
         fault = self.view.fault
-        self._note(failed=fault is not None, retry_after=fault.retry_after if fault else None)
+        if fault is None:
+            self._backoff.succeeded()
+        else:
+            self._backoff.failed(at_least=fault.retry_after)
         return self.view
 
     async def push(self, manifests: Sequence[Commit], ledger: Sequence[Commit]) -> None:
         """Push both branches on top of the view; the view then holds the new heads. Raises as the port does."""
         heads = self.view.heads
-        if heads is None or self._busy or self._clock.now() < self._not_before:
+        if heads is None or self._busy or self._backoff.waiting:
             fault = self.view.fault
             raise Unavailable(fault.message if fault else "the repository has not been read yet")
         if self.view.fault and self.view.fault.reason is Reason.HISTORY_REWRITTEN:
@@ -80,7 +80,7 @@ class GitWatcher:
         try:
             after = pushing.result()
         except Unavailable as error:
-            self._note(failed=True, retry_after=error.retry_after)
+            self._backoff.failed(at_least=error.retry_after)
             raise
         self.view = await asyncio.to_thread(self._read, after)
 
@@ -106,13 +106,6 @@ class GitWatcher:
         if error := pushing.exception():
             log.info("a push that took long has failed", error=str(error))
         return True
-
-    def _note(self, *, failed: bool, retry_after: timedelta | None = None) -> None:
-        self._failures = self._failures + 1 if failed else 0
-        if failed:
-            pause = min(2.0 ** min(self._failures - 1, 10), LONGEST_PAUSE.total_seconds())
-            pause = max(pause * random.uniform(0.75, 1.25), retry_after.total_seconds() if retry_after else 0.0)  # noqa: S311
-            self._not_before = self._clock.now() + timedelta(seconds=pause)
 
     async def blob(self, oid: str) -> bytes:
         """The content of one file."""

@@ -5,6 +5,7 @@
     releases/<name>/state.json                the effective state after the last decision
     releases/<name>/decisions/<seq>.json      a decision with everything it was made from
     releases/<name>/requests/<id>.json        a person's request, until it is answered
+    releases/<name>/asked/<id>.json           a request that came by the forge, kept so that it is made only once
 """
 
 from __future__ import annotations
@@ -37,6 +38,10 @@ def request_path(release: str, request: str) -> str:
     return f"{_ROOT}/{release}/requests/{request}.json"
 
 
+def asked_path(release: str, request: str) -> str:
+    return f"{_ROOT}/{release}/asked/{request}.json"
+
+
 def pretty(data: Any) -> bytes:
     """JSON as it stands in the ledger: sorted and indented, so that its diffs read well."""
     return (json.dumps(data, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
@@ -57,6 +62,8 @@ class Ledger:
     unreadable: Mapping[str, str] = field(default_factory=dict)
     """Release -> what is wrong with its state file. Such a release is left alone: ``states`` has the last state of
     it that could be read, so that what serves goes on serving."""
+    malformed: Mapping[str, str] = field(default_factory=dict)
+    """Release -> which requests for it cannot be read, and why. Nothing comes of them."""
 
 
 class LedgerReader:
@@ -64,7 +71,8 @@ class LedgerReader:
 
     def __init__(self, repo: ReleaseRepo) -> None:
         self._repo = repo
-        self._parsed: dict[str, EffectiveState | PersonRequest | str] = {}
+        self._parsed: dict[tuple[str, str], EffectiveState | PersonRequest | str] = {}
+        """By path and oid: what a file holds depends on where it lies."""
         self._before: dict[str, EffectiveState | None] = {}
         """By the oid of a state file that cannot be read: the last one before it that can."""
 
@@ -77,9 +85,10 @@ class LedgerReader:
         states: dict[str, EffectiveState] = {}
         requests: dict[str, list[PersonRequest]] = {}
         unreadable: dict[str, str] = {}
+        malformed: dict[str, str] = {}
         for entry in wanted:
             release = entry.path.split("/")[1]
-            value = self._parsed[entry.oid]
+            value = self._parsed[entry.path, entry.oid]
             if isinstance(value, EffectiveState):
                 states[release] = value
             elif isinstance(value, PersonRequest):
@@ -90,13 +99,24 @@ class LedgerReader:
                     self._before[entry.oid] = self._last_readable(commit, entry.path)
                 if before := self._before[entry.oid]:
                     states[release] = before
+            else:
+                malformed[release] = "; ".join(filter(None, (malformed.get(release), f"{entry.path}: {value}")))
+        self._before = {entry.oid: self._before[entry.oid] for entry in wanted if entry.oid in self._before}
         ordered = {name: tuple(sorted(found, key=lambda r: (r.at, r.id))) for name, found in requests.items()}
-        return Ledger(states, ordered, unreadable)
+        return Ledger(states, ordered, unreadable, malformed)
 
     def _parse(self, entries: Iterable[TreeEntry]) -> None:
-        new = {entry.oid: entry for entry in entries if entry.oid not in self._parsed}
-        for oid, content in self._repo.read(new).items():
-            self._parsed[oid] = parsed(new[oid].path, content)
+        known, self._parsed = self._parsed, {}
+        new = []
+        for entry in entries:
+            key = (entry.path, entry.oid)
+            if key in known:
+                self._parsed[key] = known[key]
+            else:
+                new.append(key)
+        contents = self._repo.read({oid for _, oid in new})
+        for path, oid in new:
+            self._parsed[path, oid] = parsed(path, contents[oid])
 
     def _last_readable(self, commit: str, path: str) -> EffectiveState | None:
         for change in self._repo.log(commit, path=path, limit=_FAR):
@@ -123,7 +143,13 @@ def parsed(path: str, content: bytes) -> EffectiveState | PersonRequest | str:
     """A state or a request; a text that says what is wrong with it where it cannot be read."""
     model = EffectiveState if kind_of(path) == "state" else PersonRequest
     try:
-        return model.model_validate_json(content)
+        read = model.model_validate_json(content)
     except ValidationError as error:
         first = error.errors()[0]
         return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+    if isinstance(read, PersonRequest) and not path.endswith(f"/{read.id}.json"):
+        # Answering a request deletes its file, by its id: one of another name would be answered for ever.
+        return f"id: {read.id!r} is not the name of the file"
+    if isinstance(read, EffectiveState) and read.release != path.split("/")[1]:
+        return f"release: {read.release!r} is not the name of the folder"
+    return read

@@ -20,6 +20,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from releasectl.controller.backoff import Backoff
 from releasectl.controller.collect import Collected
 from releasectl.controller.edits import EditedManifests
 from releasectl.controller.evidence import EvidenceBook
@@ -27,7 +28,7 @@ from releasectl.controller.gather import Gatherer, why_invalid
 from releasectl.controller.gitseen import GitFault, GitView
 from releasectl.controller.gitview import PATIENCE, GitWatcher
 from releasectl.controller.pending import Pending
-from releasectl.controller.record import Entry, WithTrailers, commits, entry_of
+from releasectl.controller.record import EditFile, Entry, WithTrailers, commits, entry_of
 from releasectl.controller.site import SiteFactory, SiteView
 from releasectl.controller.sites import Sites
 from releasectl.decide.chain import decide
@@ -70,12 +71,27 @@ class Report:
     views: Mapping[str, SiteView] = field(default_factory=dict)
     unrecorded: tuple[str, ...] = ()
     """Releases whose rollback acted and waits for git."""
+    withheld: Mapping[str, GitFault] = field(default_factory=dict)
+    """Release -> why what was decided about it could not be recorded, so that it has not acted either."""
+    store_fault: str = ""
+    """Why local memory would not outlive a restart."""
 
     @property
     def busy(self) -> bool:
         """Whether something is under way that deserves a quick next look."""
         waiting = (Reason.WAITING_FOR_READINESS, Reason.WAITING_FOR_ROUTE)
         return bool(self.recorded) or any(c.decision.reason in waiting for c in self.considered.values())
+
+
+@dataclass(frozen=True)
+class _Recorded:
+    """What became of a pass's decisions."""
+
+    entries: tuple[Entry, ...] = ()
+    fault: GitFault | None = None
+    """Why the others were not taken."""
+    blocked: Mapping[str, GitFault] = field(default_factory=dict)
+    """Release -> why its promotion could not even be made up."""
 
 
 class Controller:
@@ -95,7 +111,9 @@ class Controller:
         self._sites = Sites(sites, store)
         self._book = EvidenceBook(store)
         self._pending = Pending(store)
+        self._store = store
         self._clock = clock
+        self._refused = {with_edits: _Refusal(Backoff(clock)) for with_edits in (True, False)}
         self._with_trailers = with_trailers
         self._gatherer = Gatherer(self._sites, self._book)
 
@@ -150,7 +168,7 @@ class Controller:
             entries = [entry_of(c.given, c.decision) for c in considered.values() if c.decision.records]
             await self._act_first(entries, view)
             try:
-                recorded, fault = await self._record(entries)
+                recorded = await self._record(entries)
             except Conflict as error:
                 log.info("somebody moved first; deciding again", attempt=attempt + 1, detail=error.message)
                 await asyncio.sleep(_yielding(attempt, time.monotonic() - began))
@@ -160,8 +178,8 @@ class Controller:
                 # What was collected is in the book already: it must not be counted a second time.
                 collected = {name: _without_blocks(one) for name, one in collected.items()}
                 continue
-            return self._report(now, considered, faults, recorded, fault)
-        return self._report(now, considered, faults, (), None)
+            return self._report(now, considered, faults, recorded)
+        return self._report(now, considered, faults, _Recorded())
 
     def _consider_all(
         self, view: GitView, collected: Mapping[str, Collected], now: datetime
@@ -211,38 +229,55 @@ class Controller:
             self._pending.begin(entry)
         await self._sites.route(self._states(view))
 
-    async def _record(self, entries: Sequence[Entry]) -> tuple[tuple[Entry, ...], GitFault | None]:
-        """Push decisions; returns those recorded, and why others were not."""
+    async def _record(self, entries: Sequence[Entry]) -> _Recorded:
+        """Push decisions, as far as git takes them."""
         waiting = [entry for entry in self._pending.entries.values() if entry not in entries]
         batch = [*waiting, *entries]
         if not batch:
-            return (), None
+            return _Recorded()
+        if (fault := self._git.view.fault) and fault.reason is Reason.HISTORY_REWRITTEN:
+            return _Recorded(fault=fault)
         try:
-            return await self._push(batch, with_edits=True), None
+            edits = await EditedManifests.load(self._git, batch)
         except Unavailable as error:
-            return (), GitFault(Reason.GIT_UNAVAILABLE, error.message, error.hint)
-        except Denied as error:
-            fault = GitFault(Reason.GIT_DENIED, error.message, error.hint)
+            return _Recorded(fault=GitFault(Reason.GIT_UNAVAILABLE, error.message, error.hint))
+        blocked = {
+            entry.decision.release: GitFault(Reason.NOT_EDITABLE, why, "edit the file by hand")
+            for entry in batch
+            if (why := edits.blocked(entry.decision))
+        }
+        batch = [entry for entry in batch if entry.decision.release not in blocked]
         # The manifests branch may be protected while the ledger is not: whatever needs no edit of a manifest
         # is recorded, and so is a rollback, which the ledger's quarantine keeps in force without the edit.
-        kept = [entry for entry in batch if entry.decision.action is not Action.PROMOTE]
-        try:
-            return (await self._push(kept, with_edits=False) if kept else ()), fault
-        except (Unavailable, Denied):
-            return (), fault
+        without = [entry for entry in batch if entry.decision.action is not Action.PROMOTE]
+        done = await self._push(batch, edits.edit, with_edits=True)
+        if done.fault and done.fault.reason is Reason.GIT_DENIED:
+            done = replace(await self._push(without, _no_edit, with_edits=False), fault=done.fault)
+        return replace(done, blocked=blocked)
 
-    async def _push(self, batch: Sequence[Entry], *, with_edits: bool) -> tuple[Entry, ...]:
-        edits = await EditedManifests.load(self._git, batch if with_edits else ())
-        entries = [entry for entry in batch if with_edits is False or not edits.blocked(entry.decision)]
+    async def _push(self, entries: Sequence[Entry], edit: EditFile, *, with_edits: bool) -> _Recorded:
+        """All of them or none. A host that refuses is asked again ever more rarely, not at every pass."""
+        refusal = self._refused[with_edits]
         if not entries:
-            return ()
-        manifests, ledger = commits(entries, edit=edits.edit, with_trailers=self._with_trailers)
-        await self._git.push(manifests, ledger)
+            return _Recorded()
+        if refusal.fault and refusal.backoff.waiting:
+            return _Recorded(fault=refusal.fault)
+        manifests, ledger = commits(entries, edit=edit, with_trailers=self._with_trailers)
+        try:
+            await self._git.push(manifests, ledger)
+        except Unavailable as error:
+            return _Recorded(fault=GitFault(Reason.GIT_UNAVAILABLE, error.message, error.hint))
+        except Denied as error:
+            refusal.fault = GitFault(Reason.GIT_DENIED, error.message, error.hint)
+            refusal.backoff.failed()
+            return _Recorded(fault=refusal.fault)
+        refusal.fault = None
+        refusal.backoff.succeeded()
         for entry in entries:
             self._pending.finish(entry.decision.release)
             self._book.settle(entry.decision.release)
             log_decision(entry.decision)
-        return tuple(entries)
+        return _Recorded(tuple(entries))
 
     async def _converge(self, report: Report) -> None:
         states = self._states(report.git)
@@ -255,12 +290,11 @@ class Controller:
         now: datetime,
         considered: Mapping[str, Considered],
         faults: Mapping[str, str],
-        recorded: tuple[Entry, ...],
-        fault: GitFault | None,
+        recorded: _Recorded,
     ) -> Report:
         view = self._git.view
-        if fault is not None and view.fault is None:
-            view = GitView(view.heads, view.desired, view.ledger, fault)
+        if recorded.fault is not None and view.fault is None:
+            view = GitView(view.heads, view.desired, view.ledger, recorded.fault)
         states = self._states(view)
         left = {*states, *view.desired.invalid} - considered.keys() - faults.keys()
         invalid = {name: why for name in left if (why := why_invalid(name, view, states.get(name)))}
@@ -269,11 +303,13 @@ class Controller:
             considered=considered,
             faults=faults,
             invalid=invalid,
-            recorded=recorded,
+            recorded=recorded.entries,
             git=view,
             states=self._states(view),
             views=dict(self._sites.views),
             unrecorded=tuple(self._pending.entries),
+            withheld=_withheld(considered, recorded),
+            store_fault=self._store.fault,
         )
 
 
@@ -298,6 +334,30 @@ def log_decision(decision: Decision) -> None:
         message=decision.message,
         decision=decision.id,
     )
+
+
+@dataclass
+class _Refusal:
+    """A host that takes no pushes of a kind, and for how long it is left alone."""
+
+    backoff: Backoff
+    fault: GitFault | None = None
+
+
+def _no_edit(_: Decision) -> None:
+    return None
+
+
+def _withheld(considered: Mapping[str, Considered], recorded: _Recorded) -> dict[str, GitFault]:
+    """Releases whose decision had to be recorded before it acts, and was not."""
+    landed = {entry.decision.release for entry in recorded.entries}
+    found = {}
+    for release, one in considered.items():
+        if one.decision.records and not one.decision.action.acts_first and release not in landed:
+            fault = recorded.blocked.get(release, recorded.fault)
+            if fault is not None:
+                found[release] = fault
+    return found
 
 
 def _held(states: Mapping[str, EffectiveState]) -> dict[str, Quarantine]:

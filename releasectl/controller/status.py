@@ -59,6 +59,7 @@ class StatusBoard:
                 "variants": tuple(_seen_variant(one, name, considered, view) for one in status.variants),
                 "evidence": considered.decision.evidence if considered else status.evidence,
                 "rewards": considered.decision.rewards if considered else status.rewards,
+                "problems": _malformed(report.git, name),
                 "unrecorded": name in report.unrecorded,
             }
         )
@@ -70,6 +71,10 @@ class StatusBoard:
             kind, reason, message = "Stalled", Reason.INTERNAL_ERROR, report.git.ledger.unreadable[name]
         elif name in report.unrecorded and name in report.states and (last := report.states[name].last):
             kind, reason, message = "Reconciling", last.reason, f"{last.message} (acted; waits for git to record it)"
+        elif considered is not None and (fault := report.withheld.get(name)):
+            kind = "Reconciling" if fault.reason is Reason.GIT_UNAVAILABLE else "Stalled"
+            hint = f" ({fault.hint})" if fault.hint else ""
+            reason, message = fault.reason, f"{considered.decision.message}; not recorded: {fault.message}{hint}"
         elif considered is not None:
             decision = considered.decision
             kind, reason, message = decision.condition, decision.reason, decision.message
@@ -94,6 +99,7 @@ def report_from_git(view: GitView, repository: str, now: datetime) -> StatusRepo
         if error is not None:
             condition = Condition(type="Stalled", reason=Reason.INVALID_MANIFEST, message=error.message, since=now)
             status = status.model_copy(update={"condition": condition})
+        status = status.model_copy(update={"problems": _malformed(view, name)})
         rows.append(status)
     return StatusReport(
         source="git",
@@ -172,11 +178,19 @@ def _seen_variant(variant: VariantStatus, release: str, considered: Considered |
     )
 
 
+def _malformed(view: GitView, release: str) -> tuple[str, ...]:
+    """Requests for a release that nobody can read; a request for none is nobody's."""
+    said = view.ledger.malformed.get(release)
+    return (f"{Reason.INVALID_REQUEST}: {said} (delete the file on the ledger branch and ask again)",) if said else ()
+
+
 def _problems(report: Report) -> tuple[str, ...]:
     found = []
     if report.git.fault:
         hint = f" ({report.git.fault.hint})" if report.git.fault.hint else ""
         found.append(f"{report.git.fault.reason}: {report.git.fault.message}{hint}")
+    if report.store_fault:
+        found.append(f"{Reason.STORE_UNAVAILABLE}: {report.store_fault}")
     for name, view in report.views.items():
         if view.router_fault:
             found.append(f"{Reason.ROUTER_UNAVAILABLE}: {name}: {view.router_fault}")

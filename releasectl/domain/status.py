@@ -72,6 +72,8 @@ class ReleaseStatus(Model):
     quarantine: tuple[Quarantine, ...] = ()
     stale: tuple[str, ...] = ()
     """Holds that were measured with other neighbours than those that serve now, in sentences."""
+    problems: tuple[str, ...] = ()
+    """What is wrong beside the condition, a sentence each, with its reason in front."""
     unrecorded: bool = False
     """A rollback has acted and waits for the repository to record it."""
 

@@ -35,13 +35,16 @@ class WatchedFile:
         version = hashlib.sha256(json.dumps(resources, sort_keys=True).encode()).hexdigest()[:16]
         if version == self.version:
             return False
+        self._put(version, resources)
         self.version, self.resources = version, list(resources)
-        self.rewrite()
         return True
 
     def rewrite(self) -> None:
         """Put the same content there again: Envoy reads it once more."""
-        disk.replace(self._path, json.dumps(discovery(self.version, self._kind, self.resources)).encode())
+        self._put(self.version, self.resources)
+
+    def _put(self, version: str, resources: Sequence[Resource]) -> None:
+        disk.replace(self._path, json.dumps(discovery(version, self._kind, list(resources))).encode())
 
 
 def clusters_file(path: Path) -> WatchedFile:

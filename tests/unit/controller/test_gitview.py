@@ -8,7 +8,8 @@ from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
-from releasectl.controller.gitview import LONGEST_PAUSE, GitWatcher
+from releasectl.controller.backoff import LONGEST_PAUSE
+from releasectl.controller.gitview import GitWatcher
 from releasectl.controller.ledger import LedgerReader, dump, request_path, state_path
 from releasectl.domain.decision import PersonAction
 from releasectl.domain.reasons import Reason
