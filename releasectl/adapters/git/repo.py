@@ -126,7 +126,7 @@ class GitRepo:
             return base
         return self._safely(lambda: self._push(base, manifests, ledger))
 
-    def branch(self, name: str, *, base: str, commits: Sequence[Commit]) -> str:
+    def push_branch(self, name: str, *, base: str, commits: Sequence[Commit]) -> str:
         """Push a new branch with commits on top of ``base``; its tip. One of that name that is there stays as it is.
 
         For what is proposed and not decided yet. The name is not the manifests' or the ledger's.

@@ -30,7 +30,7 @@ def origin(tmp_path: Path) -> Path:
 def test_it_holds_the_commit_on_top_of_its_base_and_moves_nothing_else(origin: Path, tmp_path: Path) -> None:
     with GitRepo(str(origin), mirror=tmp_path / "mirror") as repo:
         base = repo.fetch()
-        tip = repo.branch(NAME, base=base.manifests, commits=[Commit("Propose", {"a.yaml": b"a: 2\n"})])
+        tip = repo.push_branch(NAME, base=base.manifests, commits=[Commit("Propose", {"a.yaml": b"a: 2\n"})])
         assert run_git("rev-parse", NAME, cwd=origin).strip() == tip
         assert run_git("rev-parse", f"{NAME}^", cwd=origin).strip() == base.manifests
         assert run_git("show", f"{NAME}:a.yaml", cwd=origin) == "a: 2\n"
@@ -39,8 +39,8 @@ def test_it_holds_the_commit_on_top_of_its_base_and_moves_nothing_else(origin: P
 
 def test_one_that_is_there_stays_as_it_is_whoever_made_it(origin: Path, tmp_path: Path) -> None:
     with GitRepo(str(origin), mirror=tmp_path / "one") as one, GitRepo(str(origin), mirror=tmp_path / "two") as two:
-        first = one.branch(NAME, base=one.fetch().manifests, commits=[Commit("Propose", {"a.yaml": b"a: 2\n"})])
-        second = two.branch(NAME, base=two.fetch().manifests, commits=[Commit("Propose", {"a.yaml": b"a: 3\n"})])
+        first = one.push_branch(NAME, base=one.fetch().manifests, commits=[Commit("Propose", {"a.yaml": b"a: 2\n"})])
+        second = two.push_branch(NAME, base=two.fetch().manifests, commits=[Commit("Propose", {"a.yaml": b"a: 3\n"})])
         assert first == second
 
 
@@ -49,4 +49,4 @@ def test_the_branches_of_intent_and_decisions_are_never_meant(origin: Path, tmp_
     with GitRepo(str(origin), mirror=tmp_path / "mirror") as repo:
         base = repo.fetch().manifests
         with pytest.raises(ValueError, match="cannot be the name of a branch"):
-            repo.branch(name, base=base, commits=[Commit("Propose", {"a.yaml": b"a: 2\n"})])
+            repo.push_branch(name, base=base, commits=[Commit("Propose", {"a.yaml": b"a: 2\n"})])
