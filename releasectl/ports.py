@@ -119,7 +119,7 @@ class ReleaseRepo(Protocol):
         """Commits reachable from ``commit``, newest first."""
         ...
 
-    def branch(self, name: str) -> str | None:
+    def find_branch(self, name: str) -> str | None:
         """The commit of another branch, asked of the host and brought here; None if there is no such branch."""
         ...
 

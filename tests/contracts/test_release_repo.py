@@ -151,3 +151,25 @@ def test_heads_are_known_without_the_host_once_they_were_fetched(repo: ReleaseRe
     assert repo.known() == heads
     assert heads.ledger
     assert set(repo.tree(heads.ledger)) == {"1"}
+
+
+def test_a_proposal_is_a_branch_of_its_own_that_is_found_again(repo: ReleaseRepo, host: Host) -> None:
+    base = repo.fetch()
+    assert repo.find_branch("proposed/a") is None
+    made = repo.propose(base.manifests, Commit("Propose", {"a.yaml": b"a: 2\n"}), branch="proposed/a")
+    assert repo.find_branch("proposed/a") == made == str(host.head("proposed/a"))
+    assert repo.fetch() == base
+    entries = repo.tree(made)
+    assert repo.read([entries["a.yaml"].oid]) == {entries["a.yaml"].oid: b"a: 2\n"}
+
+
+def test_a_proposal_is_not_pushed_over_what_somebody_put_there(repo: ReleaseRepo, host: Host) -> None:
+    base = repo.fetch().manifests
+    first = repo.propose(base, Commit("Propose", {"a.yaml": b"a: 2\n"}), branch="proposed/a")
+    with pytest.raises(Conflict):
+        repo.propose(base, Commit("Propose", {"a.yaml": b"a: 3\n"}), branch="proposed/a")
+    edited = host.commit({"a.yaml": "a: 4\n"}, branch="proposed/a")
+    with pytest.raises(Conflict):
+        repo.propose(base, Commit("Propose", {"a.yaml": b"a: 3\n"}), branch="proposed/a", replaces=first)
+    again = repo.propose(base, Commit("Propose", {"a.yaml": b"a: 3\n"}), branch="proposed/a", replaces=edited)
+    assert repo.find_branch("proposed/a") == again

@@ -30,11 +30,13 @@ from releasectl.adapters.git.history import history
 from releasectl.adapters.git.mirror import Mirror, Suspect
 from releasectl.adapters.git.objects import Chain, Identity, build
 from releasectl.adapters.git.process import Runner
+from releasectl.adapters.git.pulls import fetch_head, forget_heads, merged_tree
+from releasectl.adapters.git.proposing import bring, push_branch
 from releasectl.adapters.git.remote import parse_remote
 from releasectl.adapters.git.rewrites import lost_commits, rewrite_error
 from releasectl.adapters.git.trees import Trees
 from releasectl.errors import Unavailable, UsageError
-from releasectl.ports import Commit, Heads, LogEntry, TreeEntry
+from releasectl.ports import Commit, Heads, LogEntry, Opening, TreeEntry
 
 _Answer = TypeVar("_Answer")
 _BRANCH = re.compile(r"(?!-)(?!.*(?:\.\.|//|/\.|\.lock(?:/|$)|@\{))[\w.][\w./+@=-]*(?<![./])")
@@ -149,6 +151,43 @@ class GitRepo:
         """Commits reachable from ``commit``, newest first; ``path`` keeps those that touched it."""
         return self._safely(lambda: history(self._runner, commit, limit=limit, path=path))
 
+    def pull_head(self, ref: str, number: int) -> str:
+        """The commit at the head of a pull request, brought here; ``ref`` is what the host calls it.
+
+        Whoever may open a pull request decides what comes in: keep a mirror apart for it.
+        """
+        return self._safely(lambda: fetch_head(self._runner, ref, number))
+
+    def merged(self, base: str, head: str) -> str:
+        """Name of the tree that merging ``head`` into ``base`` gives, for ``tree``; Conflict where git cannot merge."""
+        return self._safely(lambda: merged_tree(self._runner, base, head))
+
+    def forget_pulls(self, keep: Collection[int]) -> None:
+        """Let go of the heads of pull requests that are not named."""
+        self._safely(lambda: forget_heads(self._runner, keep))
+
+    def find_branch(self, name: str) -> str | None:
+        """The commit of another branch, asked of the host and brought here; None if there is no such branch."""
+        return self._safely(lambda: bring(self._runner, name))
+
+    def propose(
+        self,
+        base: str,
+        commit: Commit,
+        *,
+        branch: str,
+        replaces: str | None = None,
+        opening: Opening | None = None,
+    ) -> str:
+        """Push one commit on top of ``base`` as a branch of its own, and open a pull request with the same push if
+        an ``opening`` is given; the commit.
+
+        Raises Conflict if the branch is not at ``replaces`` (None: if it exists); then nothing was written.
+        """
+        if not _BRANCH.fullmatch(branch) or branch in (self.branch, self.ledger):
+            raise ValueError(f"{branch!r} cannot be a branch for a pull request")
+        return self._safely(lambda: self._propose(base, commit, branch, replaces, opening))
+
     def acknowledge_rewrite(self) -> Heads:
         """A person accepts the branches as they are now, after a rewrite; lost commits stay lost."""
 
@@ -248,6 +287,16 @@ class GitRepo:
         self._tracked = {move.branch: move.new for move in moves}
         self._mirror.remember(self._tracked)
         return self._as_heads(self._tracked)
+
+    def _propose(
+        self, base: str, commit: Commit, branch: str, replaces: str | None, opening: Opening | None
+    ) -> str:
+        chains = (Chain(base, (commit,), shared=True),)
+        (made,) = build(self._runner, self._objects, chains, self._identity, self._now())
+        if made is None:
+            raise AssertionError("a chain with a commit has a tip")
+        push_branch(self._runner, made, branch, replaces, opening)
+        return made
 
     def _line_of(self, commit: str) -> str:
         return next((branch for branch, oid in self._tracked.items() if oid == commit), self.branch)
