@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,8 +30,8 @@ from releasectl.adapters.git.history import history
 from releasectl.adapters.git.mirror import Mirror, Suspect
 from releasectl.adapters.git.objects import Chain, Identity, build
 from releasectl.adapters.git.process import Runner
-from releasectl.adapters.git.pulls import fetch_head, forget_heads, merged_tree
 from releasectl.adapters.git.proposing import bring, push_branch
+from releasectl.adapters.git.pulls import fetch_head, forget_heads, merged_tree
 from releasectl.adapters.git.remote import parse_remote
 from releasectl.adapters.git.rewrites import lost_commits, rewrite_error
 from releasectl.adapters.git.trees import Trees
