@@ -20,6 +20,7 @@ from releasectl.domain.reasons import Reason
 from releasectl.domain.release import STABLE
 from releasectl.domain.strategy import Stage
 from releasectl.evaluate.guardrails import jointly_harmful
+from releasectl.evaluate.segments import may_hold
 from releasectl.strategies import STRATEGIES, Finish, Situation, Strategy
 
 
@@ -61,7 +62,7 @@ def situation(given: Input) -> Situation:
         teams=desired_of(given).environment.spec.teams,
         authors=_authors(given),
         candidates=state.candidates,
-        evidence=given.evaluation.evidence,
+        evidence=_needed(given),
         policy=desired_of(given).policy.spec,
         now=given.now,
         votes=state.votes,
@@ -98,8 +99,8 @@ def candidate_withdrawn(given: Input) -> Finding | None:
 
 
 def guardrail_breached(given: Input) -> Finding | None:
-    """A guardrail shows harm beyond its margin."""
-    for row in _rows(given, "guardrail"):
+    """A guardrail shows harm beyond its margin, in all requests or in a group of users."""
+    for row in _rows(given, "guardrail") + _rows(given, "segment"):
         if row.verdict is Verdict.FAIL:
             origin = f"; {row.attribution.sentence}" if row.attribution else ""
             message = f"{row.metric}: {row.summary}{origin}"
@@ -256,6 +257,9 @@ def collecting_samples(given: Input) -> Finding | None:
         return None
     wanted = desired_of(given).policy.spec.min_samples
     for row in given.evaluation.evidence:
+        if row.role == "segment":
+            # Groups are judged by the samples they have; a small one would hold every step for ever.
+            continue
         if row.state is MetricState.NO_DATA or row.step_trials < wanted:
             return Finding(
                 Reason.COLLECTING_SAMPLES,
@@ -265,6 +269,12 @@ def collecting_samples(given: Input) -> Finding | None:
 
 
 # --- parts ----------------------------------------------------------------------------------------------
+
+
+def _needed(given: Input) -> tuple[Evidence, ...]:
+    """The evidence that a promotion waits for."""
+    policy = desired_of(given).policy.spec
+    return tuple(row for row in given.evaluation.evidence if may_hold(row, policy))
 
 
 def _asked(request: PersonRequest, what: str) -> str:
@@ -288,7 +298,7 @@ def _has_finished(given: Input) -> bool:
 
 
 def _lacking(given: Input) -> str:
-    rows = [row for row in given.evaluation.evidence if row.verdict is not Verdict.PASS]
+    rows = [row for row in _needed(given) if row.verdict is not Verdict.PASS]
     return "; ".join(f"{row.metric} ({row.summary})" for row in rows) or "time and samples at the last step"
 
 

@@ -64,8 +64,11 @@ class Evidence(Model):
     and margin of a mean are in the metric's own unit."""
 
     metric: Name
-    role: Literal["guardrail", "objective"]
+    role: Literal["guardrail", "objective", "segment"]
+    """``segment``: a guardrail in one group of users; of these only the worst few are told."""
     candidate: Name
+    part: str = ""
+    """The group, such as ``language=es``."""
     state: MetricState
     summary: str
     """One sentence for people, numbers included."""

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from releasectl.domain.base import Duration, Model, Name, parse_duration
+from releasectl.domain.parts import Dimension
 from releasectl.domain.release import ApiVersion, Metadata
 
 HISTOGRAM_BUCKETS_MS = (0.5, 1, 5, 10, 25, 50, 100, 250, 300, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000)
@@ -48,6 +49,9 @@ class LogQuery(Model):
     that of its values."""
     threshold: float = 1.0
     """Of a proportion."""
+    by: Dimension | None = None
+    """Field of the predictions' ``segment``, such as ``language``: each of its values is counted apart, beside the
+    whole. What the first prediction of a request to name it says, counts."""
 
 
 class PairedQuery(Model):

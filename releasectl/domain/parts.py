@@ -6,7 +6,12 @@ braces, such as ``answered-wrong{language=es}``. No declared metric has braces i
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
+
+from pydantic import Field
+
+Dimension = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$")]
+"""Name of a field that tells parts apart, such as ``language``."""
 
 MOST_VALUES = 50
 """Values of one dimension that are counted apart, in one metric of one release: each costs memory and records."""

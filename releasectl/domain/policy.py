@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from releasectl.domain.base import Duration, Model, Name, SharePercent, parse_duration
 from releasectl.domain.freeze import Freeze
+from releasectl.domain.parts import MOST_VALUES, Dimension
 from releasectl.domain.release import ApiVersion, Metadata
 
 
@@ -28,6 +29,27 @@ class Margin(Model):
         return self
 
 
+class Segments(Model):
+    """Groups of users that a guardrail holds in as well, each by itself: harm to one of them may hide in the whole.
+
+    Half of the guardrail's part of alpha goes to them (a third each where it has a limit, too), so that looking closer
+    makes no false rollback more likely.
+    """
+
+    by: Dimension
+    """What tells them apart: the field that the metric is counted by (``by`` in its query)."""
+    min_samples: Annotated[int, Field(ge=1)] = 200
+    """Trials that each arm needs in a group before it is judged; until then it neither passes nor fails."""
+    most: Annotated[int, Field(ge=2, le=MOST_VALUES)] = 20
+    """How many groups are judged at most: the first to have their samples. The evidence is held against this number
+    from the start, so that no order in which they turn up can mislead; where there are few, a smaller number finds
+    harm sooner."""
+    must_pass: bool = False
+    """Whether promotion waits until harm is ruled out in each of those judged, too. Without it the guardrail passes
+    on the whole, and harm that is shown in a group takes the candidate back: proof for many small groups takes as
+    many times the requests."""
+
+
 class Guardrail(Model):
     """A metric that must not worsen beyond its margin. Proven harm rolls back at once."""
 
@@ -38,6 +60,8 @@ class Guardrail(Model):
     value, in the metric's own unit, that its mean must not be shown to be worse than."""
     weight: Annotated[float, Field(gt=0)] = 1.0
     """Its part of the policy's alpha, relative to the other guardrails."""
+    segments: Segments | None = None
+    """Groups of users that it must hold in, each by itself."""
 
 
 class Objective(Model):

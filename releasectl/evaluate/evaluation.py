@@ -22,6 +22,7 @@ from releasectl.evaluate.objectives import judge_objective, objective_comparison
 from releasectl.evaluate.pairs import paired_rules
 from releasectl.evaluate.rewards import rewards_of
 from releasectl.evaluate.sample_ratio import fold_key, fold_sample_ratio, mismatch
+from releasectl.evaluate.segments import segmented
 
 Folds = Mapping[str, Mapping[str, Any]]
 
@@ -65,7 +66,13 @@ def evaluate(
         state = comparison.fold(folds.get(key), raw.blocks if raw else (), epoch)
         after[key] = state
         if isinstance(rule, Guardrail):
-            rows.append(judge_guardrail(comparison, rule, comparison.read(state, epoch, rule.limit), raw))
+            row = judge_guardrail(comparison, rule, comparison.read(state, epoch, rule.limit), raw)
+            groups = segmented(policy, rule, metrics[rule.metric], row.candidate)
+            if groups is None:
+                rows.append(row)
+            else:
+                after[groups.key] = apart = groups.fold(folds.get(groups.key), observed, epoch)
+                rows += groups.judge(row, apart, epoch)
         else:
             rows.append(judge_objective(comparison, rule, comparison.read(state, epoch, None), raw))
     if graph is not None:

@@ -24,23 +24,25 @@ def weights(policy: PolicySpec) -> dict[str, float]:
     return {guardrail.metric: guardrail.weight / total for guardrail in policy.guardrails}
 
 
-def _alphas(policy: PolicySpec) -> dict[str, float]:
-    """What each guardrail's comparison has of alpha: its part, or half of it beside a limit."""
+def alphas(policy: PolicySpec) -> dict[str, float]:
+    """What each guardrail's comparison has of alpha: its part, shared evenly with a limit and with segments."""
     parts = weights(policy)
     return {
-        guardrail.metric: parts[guardrail.metric] * policy.alpha / (1 if guardrail.limit is None else 2)
+        guardrail.metric: parts[guardrail.metric]
+        * policy.alpha
+        / (1 + (guardrail.limit is not None) + (guardrail.segments is not None))
         for guardrail in policy.guardrails
     }
 
 
 def guardrail_comparison(policy: PolicySpec, guardrail: Guardrail, metric: Metric, candidate: str) -> AnyComparison:
-    """The rules for one guardrail. A limit takes half of the guardrail's alpha."""
+    """The rules for one guardrail in all requests. A limit and segments each take as much of its alpha."""
     return comparison_of(
         metric,
         candidate=candidate,
         margin=guardrail.margin,
         claim="non-inferior",
-        alpha=_alphas(policy)[guardrail.metric],
+        alpha=alphas(policy)[guardrail.metric],
         total_alpha=policy.alpha,
         min_samples=policy.min_samples,
     )
@@ -94,14 +96,14 @@ def jointly_harmful(evidence: Iterable[Evidence], policy: PolicySpec) -> Evidenc
     """The strongest guardrail, when all of one candidate prove harm together though none does alone.
 
     A mean of e-processes with weights fixed in advance is an e-process under any dependence (Vovk & Wang
-    2021). Weighted by the alpha that each comparison has, their sum may be held against 1: what limits have
-    taken of the policy's alpha is not spent a second time.
+    2021). Weighted by the alpha that each comparison has, their sum may be held against 1: what limits and segments
+    have taken of the policy's alpha is not spent a second time.
     """
-    alphas = _alphas(policy)
+    shares = alphas(policy)
     rows = [row for row in evidence if row.role == "guardrail" and row.log_e is not None]
     if not rows:
         return None
-    logs = [math.log(alphas[row.metric]) + (row.log_e or 0.0) for row in rows]
+    logs = [math.log(shares[row.metric]) + (row.log_e or 0.0) for row in rows]
     top = max(logs)
     joint = top + math.log(math.fsum(math.exp(value - top) for value in logs))
     if joint < -DEAD_BAND:

@@ -24,6 +24,7 @@ from releasectl.manifests.crosscheck import Given, at
 from releasectl.manifests.load import Document, FileResult, load_file
 from releasectl.manifests.measures import bandit_tolerance_has_no_unit, check_measures
 from releasectl.manifests.nearest import suggestion
+from releasectl.manifests.segments import check_segments, segments_cannot_be_read
 
 M = TypeVar("M", Environment, PromotionPolicy, MetricSet, Subscription)
 
@@ -102,6 +103,7 @@ class Catalog:
         if known and not problems and not collisions and _same(known.inputs, inputs):
             return known.resolved
         problems = [*problems, *collisions, *crosscheck.check(given), *bandit_tolerance_has_no_unit(given)]
+        problems += segments_cannot_be_read(given)
         if any(problem.severity == "error" for problem in problems):
             raise ManifestError(tuple(set(problems)))
         if given.policy is None or given.environment is None:
@@ -274,7 +276,7 @@ class Catalog:
 
     def _policy_problems(self, document: Document) -> list[Problem]:
         found = list(crosscheck.check_policy(document, self._metrics.keys() | BUILT_IN.keys()))
-        return found + list(check_measures(document, self._metric))
+        return [*found, *check_measures(document, self._metric), *check_segments(document, self._metric)]
 
     def _metric_problems(self, name: str) -> list[Problem]:
         declared = self._metrics.get(name, [])
