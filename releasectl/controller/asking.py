@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from releasectl.controller.gates import has_gate_ahead
-from releasectl.controller.ledger import Ledger, LedgerReader, dump, request_path
+from releasectl.controller.ledger import Ledger, LedgerReader, asked_path, dump, request_path
 from releasectl.domain.decision import EffectiveState, PersonAction, PersonRequest
 from releasectl.errors import Conflict, UsageError
 from releasectl.ports import Commit, Heads, ReleaseRepo
@@ -25,8 +25,8 @@ class Asking:
 
     release: str
     request: PersonRequest
-    memo: Mapping[str, bytes] = field(default_factory=dict)
-    """Files of the ledger that are written in the same commit: what tells that this was asked already."""
+    once: bool = False
+    """Leave a mark in the same commit, so that a request of this id is never made again, answered or not."""
 
     @property
     def message(self) -> str:
@@ -45,6 +45,8 @@ class Asked:
 
     request: PersonRequest | None
     nothing: str = ""
+    again: bool = False
+    """It was asked before, and nothing was written now."""
 
 
 def ask(repo: ReleaseRepo, reader: LedgerReader, asking: Asking, *, where: str) -> Asked:
@@ -55,6 +57,9 @@ def ask(repo: ReleaseRepo, reader: LedgerReader, asking: Asking, *, where: str) 
     for attempt in range(RACES):
         heads = repo.fetch()
         ledger = reader.read(heads.ledger)
+        mark = asked_path(asking.release, asking.request.id)
+        if asking.once and heads.ledger and mark in repo.tree(heads.ledger):
+            return Asked(asking.request, again=True)
         state = known_state(ledger, asking.release, where)
         if nothing := _why_not(repo, heads, ledger, state, asking.request.action):
             return Asked(None, nothing)
@@ -62,7 +67,9 @@ def ask(repo: ReleaseRepo, reader: LedgerReader, asking: Asking, *, where: str) 
         if not request.candidates:
             request = request.model_copy(update=seen(state, request.action))
         try:
-            writes = {request_path(asking.release, request.id): dump(request), **asking.memo}
+            writes = {request_path(asking.release, request.id): dump(request)}
+            if asking.once:
+                writes[mark] = dump(request)
             repo.push(heads, ledger=[Commit(asking.message, writes)])
             return Asked(request)
         except Conflict:

@@ -33,6 +33,7 @@ def variants(desired: Desired) -> tuple[VariantShown, ...]:
     return tuple(
         VariantShown(
             name=name,
+            identity=release.variant(name).identity,
             versions=tuple(
                 _shown(component, version, changed=name != STABLE and version.identity != stable[component].identity)
                 for component, version in release.variant(name).versions.items()

@@ -63,6 +63,8 @@ class VariantShown(Model):
     """Stable or a candidate, with every version that a request would meet."""
 
     name: Name
+    identity: str
+    """Digest of all its versions: what an approval is bound to."""
     versions: tuple[VersionShown, ...]
 
 

@@ -31,6 +31,8 @@ from releasectl.simulate.world import Rate, World
 ASSUMED_PER_SECOND = 100.0
 """Traffic that is supposed where nobody has said or seen any; told beside every number."""
 SEED = 1
+MOST_CANDIDATES = 8
+"""A stranger's pull request must not be able to ask for any amount of work."""
 _COARSE_LOOKS, _FINE_LOOKS = 96, 80
 _COARSE_RUNS, _FINE_RUNS = 12, 60
 _REFINED = 2
@@ -50,6 +52,8 @@ def no_forecast(desired: Desired) -> str:
         return "the policy names no guardrail, so evidence decides nothing"
     if all(isinstance(stage, Shadow) for stage in desired.release.spec.strategy):
         return "copies of requests are not simulated"
+    if len(desired.release.spec.candidates) > MOST_CANDIDATES:
+        return f"more than {MOST_CANDIDATES} candidates are not simulated"
     judged = [*(one.metric for one in policy.guardrails), *(one.metric for one in policy.objectives)]
     means = [name for name in judged if desired.metrics[name].kind != "proportion"]
     return f"means are not simulated: {', '.join(means)}" if means else ""
@@ -125,7 +129,7 @@ def _longest(case: Case) -> float:
 
 
 def _every(seconds: float, looks: int) -> float:
-    return float(next((rung for rung in _LADDER if rung * looks >= seconds), _LADDER[-1]))
+    return float(next((rung for rung in _LADDER if rung * looks >= seconds), seconds / looks))
 
 
 def _runs(case: Case, world: World, ramp: Sequence[Step]) -> _Found:

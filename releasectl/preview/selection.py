@@ -24,6 +24,10 @@ from releasectl.manifests.load import Document, FileResult, load_file
 _KIND = re.compile(rb"""["']?kind["']?\s*:\s*["']?([A-Za-z]*)""")
 
 
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+"""What else calls itself a release is a problem of its file."""
+
+
 @dataclass(frozen=True)
 class Files:
     """One state: contents by path, and entries that are not read."""
@@ -58,7 +62,7 @@ def compare(before: Files, after: Files, *, only: str | None = None) -> Compared
         if more == words:
             break
         words = more
-    concerned = {only} if only else _concerned(old, new, differing)
+    concerned = {only} if only else {name for name in _concerned(old, new, differing) if _NAME.fullmatch(name)}
     return Compared(old, new, tuple(sorted(concerned)), tuple(differing))
 
 
