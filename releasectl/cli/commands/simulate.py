@@ -46,13 +46,16 @@ What it prints:
     "--traffic", type=click.FloatRange(min=0.001), default=100.0, show_default=True, help="Requests a second."
 )
 @click.option(
-    "--baseline", multiple=True, metavar="METRIC=RATE", help="Stable's rate; by default 1% of bad, 10% of good."
+    "--baseline",
+    multiple=True,
+    metavar="METRIC=RATE",
+    help="Stable's rate, by default 1% of bad and 10% of good; of a mean, 25~8 is mean and standard deviation.",
 )
 @click.option(
     "--effect",
     multiple=True,
     metavar="[CANDIDATE/]METRIC=+X%",
-    help="The candidate's difference, in points of the rate.",
+    help="The candidate's difference, in points of the rate; of a mean, in its own unit.",
 )
 @click.option(
     "--delay", multiple=True, metavar="METRIC=SPAN", help="How late outcomes are known; default its maturity."
