@@ -84,3 +84,11 @@ def record_of(repo: ReleaseRepo, recorded: Recorded) -> dict[str, Any] | None:
         return None
     data: dict[str, Any] = json.loads(repo.read([entry.oid])[entry.oid])
     return data
+
+
+def records_of(repo: ReleaseRepo, ledger: str | None, release: str) -> list[dict[str, Any]]:
+    """Every record of a release that the ledger's tip has, oldest first."""
+    tree = repo.tree(ledger) if ledger else {}
+    paths = sorted(path for path in tree if path.startswith(f"releases/{release}/decisions/"))
+    contents = repo.read([tree[path].oid for path in paths])
+    return [json.loads(contents[tree[path].oid]) for path in paths]

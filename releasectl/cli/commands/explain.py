@@ -24,20 +24,24 @@ Examples:
   releasectl explain 7f3a2c9e                a decision by its identity, or by its commit
   releasectl explain press-sentiment -o json the whole record, as it is in the ledger
   releasectl explain press-sentiment -o json | jq .outlook   what would settle each metric
+  releasectl explain press-desk --matrix     which versions were measured together, and what is stale
 """
 
 
 @click.command(epilog=EXAMPLES)
 @click.argument("what", metavar="RELEASE|DECISION|COMMIT")
+@click.option("--matrix", is_flag=True, help="Of a release: which versions of the graph were measured together.")
 @repository
 @output("table", "json")
-def explain(*, what: str, location: Location, output: str) -> int:
+def explain(*, what: str, matrix: bool, location: Location, output: str) -> int:
     """Tell why a decision was taken, with its numbers.
 
     Reads the record in the ledger: what git asked for, what was measured in which window, what follows. For
     each metric that is not settled it tells how much more data would settle it at the present rates, and which
     rate would turn it: expected counts, folded on through the same rules.
     """
+    if matrix:
+        return _matrix(what, location, output)
     from releasectl.cli.decisions import record_of
     from releasectl.cli.outlook import outlooks
     from releasectl.controller.ledger import pretty
@@ -55,6 +59,32 @@ def explain(*, what: str, location: Location, output: str) -> int:
         click.echo(json.dumps(record | {"outlook": [one.to_data() for one in ahead]}, indent=2, ensure_ascii=False))
     else:
         click.echo("\n".join(_lines(recorded, record, ahead)))
+    return 0
+
+
+def _matrix(release: str, location: Location, output: str) -> int:
+    from releasectl.cli.decisions import records_of
+    from releasectl.cli.matrix import lines, matrix_of
+    from releasectl.controller.desired import DesiredReader
+    from releasectl.controller.gitread import heads_of
+
+    repo = location.open_repo(mirror="mirror-read")
+    try:
+        heads = heads_of(repo)
+        asked = DesiredReader(repo).read(heads.manifests).desired.get(release)
+        components = asked.release.spec.components if asked else ()
+        declared = {one.name: [version.name for version in one.versions] for one in components}
+        found = matrix_of(records_of(repo, heads.ledger, release), declared)
+    finally:
+        repo.close()
+    if found is None:
+        raise UsageError(
+            f"no release {release!r} in the ledger of {location.shown_url}",
+            hint="releasectl history lists the decisions; --matrix wants the name of a release",
+        )
+    click.echo(
+        json.dumps(found.to_data(), indent=2, ensure_ascii=False) if output == "json" else "\n".join(lines(found))
+    )
     return 0
 
 
@@ -125,4 +155,21 @@ def _evidence(row: dict[str, Any]) -> list[str]:
     if row.get("logE") is not None:
         what = "of harm beyond the margin" if row["role"] == "guardrail" else "of the claim"
         lines.append(f"    evidence {what}: ln E = {row['logE']:.3g}, proven at {row['threshold']:.3g}")
+    if row.get("attribution"):
+        lines += _by_component(row["attribution"])
+    return lines
+
+
+def _by_component(data: dict[str, Any]) -> list[str]:
+    """What each component of the graph did by itself."""
+    from releasectl.domain.attribution import Attribution
+
+    lines = ["    by itself, without the failures that it passed on:"]
+    for one in Attribution.model_validate(data).movements:
+        shown = f"{one.tried_bad} of {one.tried_trials} against {one.stable_bad} of {one.stable_trials}"
+        if one.estimate is not None and one.lower is not None and one.upper is not None:
+            shown += f", difference {100 * one.estimate:+.3g} points"
+            shown += f" (interval {100 * one.lower:+.3g} to {100 * one.upper:+.3g})"
+        version = f"{one.component} {one.version}" + ("" if one.changed else ", unchanged")
+        lines.append(f"      {version}: {shown}")
     return lines
