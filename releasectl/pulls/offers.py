@@ -59,9 +59,6 @@ def proposed(
         return "stable has it already"
     if name := _tried(release, versions):
         return f"the candidate {name} tries it already"
-    if all(_known(release, component, version) for component, version in versions.items()):
-        # A person, or an earlier proposal, declared it; whether and when it is tried is theirs to say.
-        return "it is declared already"
     candidate = Candidate(
         name=_free_name(release, versions), versions={name: version.name for name, version in versions.items()}
     )

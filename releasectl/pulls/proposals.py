@@ -32,6 +32,7 @@ PREFIX = "releasectl/propose"
 MARKER = "<!-- releasectl: superseded -->"
 _MOST_FACTS = 20
 _LONGEST_FACT = 300
+_SPECIAL = frozenset("\\`*_[]<>|#@!&")
 
 
 class Branches(Protocol):
@@ -203,7 +204,10 @@ def body_of(subscription: Subscription, found: Proposed) -> str:
 
 def _cell(text: str) -> str:
     """A registry's words, which must not become markup, a mention or another row."""
-    kept = "".join(character if character.isprintable() else " " for character in text)[:_LONGEST_FACT]
-    for special in "\\`*_[]<>|#@!":
-        kept = kept.replace(special, f"&#{ord(special)};")
-    return kept
+    return "".join(_plain(character) for character in text[:_LONGEST_FACT])
+
+
+def _plain(character: str) -> str:
+    if not character.isprintable():
+        return " "
+    return f"&#{ord(character)};" if character in _SPECIAL else character

@@ -85,7 +85,6 @@ WITH_SEVEN = {"1": {}, "7": {"artifact": "models:/app/7", "digest": DIGEST}}
         pytest.param(
             a_release(candidates={"next": "7"}, versions=WITH_SEVEN), (), "the candidate next tries it already"
         ),
-        pytest.param(a_release(candidates={}, versions=WITH_SEVEN), (), "it is declared already"),
         pytest.param(a_release(candidates={}), (DIGEST,), "app 7 was rolled back and is held"),
     ],
 )
@@ -93,6 +92,14 @@ def test_what_is_known_or_held_is_not_proposed(release: Release, held: tuple[str
     found = made(release, held=frozenset(held))
     assert isinstance(found, str)
     assert found.startswith(why)
+
+
+def test_a_version_that_is_declared_already_is_tried_under_its_name() -> None:
+    versions = {"1": {}, "seven": {"artifact": "models:/app/7", "digest": DIGEST}}
+    found = made(a_release(candidates={}, versions=versions))
+    assert isinstance(found, Proposed)
+    assert found.proposal.versions["app"].name == "seven"
+    assert dict(found.proposal.candidate.versions) == {"app": "seven"}
 
 
 def test_a_contract_is_taken_where_there_is_none() -> None:

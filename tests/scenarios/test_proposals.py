@@ -1,0 +1,214 @@
+"""Promotion bots around a world: what a source offers becomes a pull request, once, and people have the say."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from releasectl.adapters.git.repo import GitRepo
+from releasectl.adapters.git.trailers import append_trailers
+from releasectl.domain.base import digest_of
+from releasectl.domain.release import Interface
+from releasectl.domain.subscription import MlflowModel, OciTags
+from releasectl.errors import Unavailable
+from releasectl.ports import Offer, Pull, PullState
+from releasectl.pulls.proposals import Proposer
+from releasectl.pulls.seen import Reading
+from tests.scenarios.pulling import Pulling
+from tests.scenarios.world import World, run_git
+
+SUBSCRIPTION = """\
+apiVersion: releasectl.dev/v1alpha1
+kind: Subscription
+metadata: {name: bot}
+spec:
+  release: shop
+  component: app
+  from: {type: mlflow, url: "http://127.0.0.1:5000", model: app}
+  version: {run: {command: [app, "${version}"]}}
+  labels: [models]
+"""
+
+
+def offer(version: str, **more: object) -> Offer:
+    return replace(Offer(version, f"models:/app/{version}", digest_of(version)), **more)  # type: ignore[arg-type]
+
+
+class Shelf:
+    """A registry on which a test puts versions; a fault in their place is raised."""
+
+    def __init__(self) -> None:
+        self.newest_is: Offer | Unavailable | None = None
+
+    async def newest(self) -> Offer | None:
+        if isinstance(self.newest_is, Unavailable):
+            raise self.newest_is
+        return self.newest_is
+
+
+class Bots:
+    """The bots of a world; ``look`` makes a round some time after the last."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.pulling = Pulling(world)
+        self.shelf = Shelf()
+        world.write("subscriptions/bot.yaml", SUBSCRIPTION)
+        self._repo = GitRepo(str(world.origin), mirror=world.folder / "bots")
+        self.begin()
+
+    def begin(self) -> None:
+        """A process that starts now."""
+        self.reading = Reading(self._repo)
+        self.proposer = Proposer(
+            forge=self.pulling.forge, branches=self.reading, registry=self._registry, with_trailers=append_trailers
+        )
+        self._now = self.world.clock.now()
+
+    def look(self) -> str:
+        self._now += timedelta(minutes=2)
+
+        async def round_() -> None:
+            await self.proposer.look(await self.reading.look(), self._now)
+
+        asyncio.run(round_())
+        return self.proposer.standing["bot"].told
+
+    @property
+    def pulls(self) -> list[Pull]:
+        return list(self.pulling.forge.pulls.values())
+
+    def file(self, pull: Pull) -> str:
+        return run_git("show", f"{pull.head}:releases/shop.yaml", cwd=self.world.origin)
+
+    def close(self) -> None:
+        self._repo.close()
+        self.pulling.close()
+
+    def _registry(self, _: MlflowModel | OciTags) -> Shelf:
+        return self.shelf
+
+
+@pytest.fixture
+def bots(tmp_path: Path) -> Iterator[Bots]:
+    world = World(tmp_path)
+    asyncio.run(world.run_pass())
+    made = Bots(world)
+    yield made
+    made.close()
+    world.close()
+
+
+def test_a_new_version_becomes_one_pull_request_however_often_one_looks(bots: Bots) -> None:
+    assert bots.look() == "nothing is offered yet"
+    bots.shelf.newest_is = offer("7")
+    assert bots.look() == "#1 proposes app 7"
+    bots.begin()
+    assert bots.look() == "#1 proposes app 7"
+    [pull] = bots.pulls
+    assert pull.title == "shop: try app 7"
+    assert set(pull.labels) == {"releasectl", "models"}
+    assert digest_of("7") in pull.body
+    assert "name: app-7" in bots.file(pull)
+    assert run_git("rev-list", "--count", f"main..{pull.head}", cwd=bots.world.origin).strip() == "1"
+    assert "Releasectl-Subscription: bot" in run_git("log", "-1", "--format=%B", pull.head, cwd=bots.world.origin)
+
+
+def test_merged_it_is_tried_like_any_other_candidate(bots: Bots) -> None:
+    bots.shelf.newest_is = offer("7")
+    bots.look()
+    bots.pulling.forge.merge(1)
+    asyncio.run(bots.world.run_for(6, every=3))
+    assert bots.world.share("app-7") > 0
+    assert bots.look() == "the candidate app-7 tries it already"
+
+
+def test_a_pull_request_that_a_person_closed_is_an_answer(bots: Bots) -> None:
+    bots.shelf.newest_is = offer("7")
+    bots.look()
+    asyncio.run(bots.pulling.forge.close_pull(1))
+    assert bots.look() == "#1 for app 7 was closed: not proposed again"
+    assert len(bots.pulls) == 1
+
+
+def test_a_newer_version_closes_the_pull_request_of_the_older(bots: Bots) -> None:
+    bots.shelf.newest_is = offer("7")
+    bots.look()
+    bots.shelf.newest_is = offer("8")
+    assert bots.look() == "#2 proposes app 8"
+    assert [pull.state for pull in bots.pulls] == [PullState.CLOSED, PullState.OPEN]
+    assert "A newer version is in #2." in bots.pulling.ours(1)[0]
+
+
+def test_a_registry_that_is_down_changes_nothing_and_hinders_nobody(bots: Bots) -> None:
+    bots.shelf.newest_is = Unavailable("MLflow at 127.0.0.1:5000 cannot be reached")
+    before = bots.world.read("releases/shop.yaml")
+    assert bots.look() == "MLflow at 127.0.0.1:5000 cannot be reached"
+    assert bots.proposer.standing["bot"].fault
+    assert (bots.pulls, bots.world.read("releases/shop.yaml")) == ([], before)
+    bots.shelf.newest_is = offer("7")
+    assert bots.look() == "#1 proposes app 7", "it goes on by itself once the cause is gone"
+
+
+def test_a_branch_that_was_pushed_before_a_crash_is_used(bots: Bots, monkeypatch: pytest.MonkeyPatch) -> None:
+    bots.shelf.newest_is = offer("7")
+    forge = bots.pulling.forge
+
+    async def gone(**_: object) -> Pull:
+        raise Unavailable("the forge is gone")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(forge, "ensure_pull", gone)
+        assert bots.look() == "the forge is gone"
+    bots.begin()
+    assert bots.look() == "#1 proposes app 7"
+    assert run_git("rev-list", "--count", f"main..{bots.pulls[0].head}", cwd=bots.world.origin).strip() == "1"
+
+
+def test_c17_what_was_rolled_back_is_not_proposed_again(bots: Bots) -> None:
+    bots.shelf.newest_is = offer("7")
+    bots.look()
+    bots.pulling.forge.merge(1)
+    bots.world.users.error_rates["7"] = 0.5
+    asyncio.run(bots.world.run_for(40, every=2))
+    assert bots.world.reasons()[-1] == "ROLLBACK GuardrailBreached"
+    bots.shelf.newest_is = offer("8", digest=digest_of("7"))
+    assert bots.look().startswith("app 8 was rolled back and is held")
+    assert len(bots.pulls) == 1
+
+
+def test_what_a_registry_says_is_shown_as_text(bots: Bots) -> None:
+    facts = (("description", "@everyone | <script>\n[click](http://evil)"),)
+    contract = Interface(request={"type": "object", "required": ["text"]})
+    bots.shelf.newest_is = offer("7", facts=facts, interface=contract)
+    bots.look()
+    body = bots.pulls[0].body
+    assert "&#64;everyone &#124; &#60;script&#62; &#91;click&#93;(http://evil)" in body
+    assert not any(part in body for part in ("@everyone", "<script>", "[click]"))
+    assert "The contract of `app` is taken from the artifact's own signature." in body
+
+
+def test_what_staging_promotes_is_proposed_to_production_with_its_evidence(bots: Bots) -> None:
+    world = bots.world
+    text = world.read("releases/shop.yaml")
+    world.write("releases/live.yaml", text.replace("name: shop", "name: live"))
+    source = '  from: {type: mlflow, url: "http://127.0.0.1:5000", model: app}\n'
+    follow = SUBSCRIPTION.replace("release: shop\n  component: app", "release: live")
+    follow = follow.replace(source, "  from: {type: release, release: shop}\n")
+    follow = follow.replace('  version: {run: {command: [app, "${version}"]}}\n', "")
+    world.write("subscriptions/bot.yaml", follow)
+    assert bots.look() == "nothing is offered yet"
+    world.add_candidate("2", name="better")
+    asyncio.run(world.run_for(90, every=3))
+    assert world.reasons()[-1].startswith("PROMOTE")
+    assert bots.look() == "#1 proposes app 2"
+    [pull] = bots.pulls
+    assert "releases/shop/decisions/" in pull.body.replace("&#95;", "_")
+    assert "guardrail error-rate" in pull.body
+    changed = run_git("diff", "--name-only", f"main...{pull.head}", cwd=world.origin).split()
+    assert changed == ["releases/live.yaml"]
