@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import Protocol
 
 from releasectl.controller.desired import DesiredReader
@@ -15,8 +14,12 @@ from releasectl.pulls.proposals import Seen
 class ProposalRepo(ReleaseRepo, Protocol):
     """A repository that also takes branches of proposals."""
 
-    def push_branch(self, name: str, *, base: str, commits: Sequence[Commit]) -> str:
-        """Push a new branch with commits on top of ``base``; one of that name that is there stays as it is."""
+    def find_branch(self, name: str) -> str | None:
+        """The commit of another branch, asked of the host; None if there is no such branch."""
+        ...
+
+    def propose(self, base: str, commit: Commit, *, branch: str) -> str:
+        """Push one commit on top of ``base`` as a new branch; Conflict if the branch is there."""
         ...
 
 
@@ -34,7 +37,11 @@ class Reading:
 
     async def branch(self, name: str, *, base: str, commit: Commit) -> None:
         """See ``Branches``."""
-        await asyncio.to_thread(lambda: self._repo.push_branch(name, base=base, commits=[commit]))
+        await asyncio.to_thread(self._branch, name, base, commit)
+
+    def _branch(self, name: str, base: str, commit: Commit) -> None:
+        if self._repo.find_branch(name) is None:
+            self._repo.propose(base, commit, branch=name)
 
     def _look(self) -> Seen:
         heads = self._repo.fetch()

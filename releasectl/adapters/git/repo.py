@@ -34,6 +34,7 @@ from releasectl.adapters.git.proposing import bring, push_branch
 from releasectl.adapters.git.pulls import fetch_head, forget_heads, merged_tree
 from releasectl.adapters.git.remote import parse_remote
 from releasectl.adapters.git.rewrites import lost_commits, rewrite_error
+from releasectl.adapters.git.signing import Signer, fault_of_signature
 from releasectl.adapters.git.trees import Trees
 from releasectl.errors import Unavailable, UsageError
 from releasectl.ports import Commit, Heads, LogEntry, Opening, TreeEntry
@@ -59,10 +60,12 @@ class GitRepo:
         identity: Identity = ("releasectl", "releasectl@localhost"),
         token_variable: str | None = None,
         timeout: float = 60.0,
+        sign_key: Path | None = None,
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
         """``token_variable`` names the environment variable with a token for HTTP.
 
+        With ``sign_key``, an SSH key, every commit is signed.
         ``timeout`` is for each git call, in seconds; the first fetch, a clone, may take ten times as long.
         """
         for name in (branch, ledger):
@@ -78,6 +81,8 @@ class GitRepo:
         self._runner.settings = transport.remote_settings(self._runner.remote.url, (branch, ledger))
         self._mirror = Mirror(self._runner)
         self._objects = Objects(self._runner)
+        self._sign_key = sign_key
+        self._signer: Signer | None = None
         self._trees = Trees(self._runner)
         self._turn = threading.RLock()
         self._tracked: dict[str, str] = {}
@@ -128,25 +133,6 @@ class GitRepo:
             return base
         return self._safely(lambda: self._push(base, manifests, ledger))
 
-    def push_branch(self, name: str, *, base: str, commits: Sequence[Commit]) -> str:
-        """Push a new branch with commits on top of ``base``; its tip. One of that name that is there stays as it is.
-
-        For what is proposed and not decided yet. The name is not the manifests' or the ledger's.
-        """
-        if name in (self.branch, self.ledger) or not _BRANCH.fullmatch(name):
-            raise ValueError(f"{name!r} cannot be the name of a branch for a proposal")
-
-        def make() -> str:
-            found = transport.remote_heads(self._runner, (name,)).get(name)
-            if found is not None:
-                return found
-            chains = (Chain(base, commits, shared=True),)
-            tip = build(self._runner, self._objects, chains, self._identity, self._now())[0] or base
-            transport.push(self._runner, [transport.Move(name, None, tip)])
-            return tip
-
-        return self._safely(make)
-
     def log(self, commit: str, *, limit: int | None = None, path: str | None = None) -> Sequence[LogEntry]:
         """Commits reachable from ``commit``, newest first; ``path`` keeps those that touched it."""
         return self._safely(lambda: history(self._runner, commit, limit=limit, path=path))
@@ -187,6 +173,16 @@ class GitRepo:
         if not _BRANCH.fullmatch(branch) or branch in (self.branch, self.ledger):
             raise ValueError(f"{branch!r} cannot be a branch for a pull request")
         return self._safely(lambda: self._propose(base, commit, branch, replaces, opening))
+
+    def signature_fault(self, commit: str, signers: bytes) -> str:
+        """Why a commit does not carry a good signature of one of the ``signers``; empty if it does."""
+        return self._safely(lambda: fault_of_signature(self._runner, commit, signers))
+
+    @property
+    def public_key(self) -> str:
+        """The key that signs what is pushed, as ``type base64``; empty if nothing is signed. Raises Denied."""
+        signer = self._safely(self._signing)
+        return signer.public if signer else ""
 
     def acknowledge_rewrite(self) -> Heads:
         """A person accepts the branches as they are now, after a rewrite; lost commits stay lost."""
@@ -277,7 +273,9 @@ class GitRepo:
 
     def _push(self, base: Heads, manifests: Sequence[Commit], ledger: Sequence[Commit]) -> Heads:
         chains = (Chain(base.manifests, manifests, shared=True), Chain(base.ledger, ledger))
-        tips = build(self._runner, self._objects, chains, self._identity, self._now())
+        tips = build(
+            self._runner, self._objects, chains, identity=self._identity, at=self._now(), signer=self._signing()
+        )
         moves = [
             transport.Move(branch, chain.base, tip)
             for branch, chain, tip in zip((self.branch, self.ledger), chains, tips, strict=True)
@@ -288,15 +286,18 @@ class GitRepo:
         self._mirror.remember(self._tracked)
         return self._as_heads(self._tracked)
 
-    def _propose(
-        self, base: str, commit: Commit, branch: str, replaces: str | None, opening: Opening | None
-    ) -> str:
+    def _propose(self, base: str, commit: Commit, branch: str, replaces: str | None, opening: Opening | None) -> str:
         chains = (Chain(base, (commit,), shared=True),)
         (made,) = build(self._runner, self._objects, chains, self._identity, self._now())
         if made is None:
             raise AssertionError("a chain with a commit has a tip")
-        push_branch(self._runner, made, branch, replaces, opening)
+        push_branch(self._runner, made, branch, into=self.branch, replaces=replaces, opening=opening)
         return made
+
+    def _signing(self) -> Signer | None:
+        if self._sign_key and self._signer is None:
+            self._signer = Signer.of(self._sign_key, self._runner)
+        return self._signer
 
     def _line_of(self, commit: str) -> str:
         return next((branch for branch, oid in self._tracked.items() if oid == commit), self.branch)
