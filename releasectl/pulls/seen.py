@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
 
 from releasectl.controller.desired import DesiredReader
 from releasectl.controller.ledger import LedgerReader
@@ -11,22 +10,10 @@ from releasectl.ports import Commit, ReleaseRepo
 from releasectl.pulls.proposals import Seen
 
 
-class ProposalRepo(ReleaseRepo, Protocol):
-    """A repository that also takes branches of proposals."""
-
-    def find_branch(self, name: str) -> str | None:
-        """The commit of another branch, asked of the host; None if there is no such branch."""
-        ...
-
-    def propose(self, base: str, commit: Commit, *, branch: str) -> str:
-        """Push one commit on top of ``base`` as a new branch; Conflict if the branch is there."""
-        ...
-
-
 class Reading:
     """Reads incrementally: what did not change since the last look is not parsed again."""
 
-    def __init__(self, repo: ProposalRepo) -> None:
+    def __init__(self, repo: ReleaseRepo) -> None:
         self._repo = repo
         self._desired = DesiredReader(repo)
         self._ledger = LedgerReader(repo)
