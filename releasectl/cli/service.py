@@ -13,16 +13,18 @@ from typing import Any
 import structlog
 from prometheus_client import CollectorRegistry
 
+from releasectl.adapters.forge.forges import Forges
 from releasectl.api.app import create_app
 from releasectl.api.hook_events import HookEvent, HookKind
 from releasectl.api.origin import LOOPBACK
 from releasectl.api.server import ApiServer
 from releasectl.api.webhooks import Webhooks, webhooks_app
 from releasectl.cli.changes import Changes
+from releasectl.cli.desks import Desks
 from releasectl.cli.location import Location
 from releasectl.cli.reviewdesk import ReviewDesk
 from releasectl.cli.telemetry import Telemetry
-from releasectl.cli.wiring import Wired, wire
+from releasectl.cli.wiring import SteadyClock, Wired, wire
 from releasectl.controller.assignment import FROM_API, assignment_document
 from releasectl.controller.loop import run_until_stopped
 from releasectl.controller.passes import Report
@@ -142,11 +144,21 @@ class Service:
     async def until(self, stop: asyncio.Event) -> None:
         """Passes until told to stop."""
         tidying = asyncio.create_task(self._tidy())
+        forges = Forges(branch=self._location.branch)
+        desks = Desks(self._location, self.wired.store, SteadyClock(), forges=forges)
+        self.listen_to_pulls(desks.poke)
+
+        def take(report: Report) -> None:
+            self._take(report)
+            desks.take(report)
+
         try:
-            await run_until_stopped(self.wired.controller, stop=stop, on_report=self._take, wake=self._wake)
+            await run_until_stopped(self.wired.controller, stop=stop, on_report=take, wake=self._wake)
         finally:
             tidying.cancel()
             await asyncio.gather(tidying, return_exceptions=True)
+            await desks.close()
+            await forges.aclose()
 
     async def _tidy(self) -> None:
         """Once in a while: drop old events, repack the mirror."""

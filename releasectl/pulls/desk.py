@@ -41,8 +41,8 @@ WATCHED = timedelta(days=30)
 """Comments under a pull request are heard for this long after it was last seen open."""
 QUESTIONS = 10
 """Questions (plan, status) of one person that are answered in an hour."""
-_NOTE = ("", "pulls")
-"""Under which the local memory keeps the desk's; no release has an empty name."""
+NO_RELEASE = ""
+"""Under which the local memory keeps what is the desk's."""
 
 
 class Notes(Protocol):
@@ -75,6 +75,7 @@ class Desk:
         self._notes = notes
         self._clock = clock
         self._registrar = Registrar(repo, forge=forge.kind, where=where)
+        self._note = f"pulls/{forge.kind}"
         self._known: dict[int, _Known] = self._restored()
         self._open: set[int] = set()
         self._heard: set[tuple[int, int]] = set()
@@ -302,12 +303,12 @@ class Desk:
             }
             for number, known in self._known.items()
         }
-        if kept != self._notes.noted(*_NOTE):
-            self._notes.note(*_NOTE, kept)
+        if kept != self._notes.noted(NO_RELEASE, self._note):
+            self._notes.note(NO_RELEASE, self._note, kept)
 
     def _restored(self) -> dict[int, _Known]:
         known = {}
-        for number, row in (self._notes.noted(*_NOTE) or {}).items():
+        for number, row in (self._notes.noted(NO_RELEASE, self._note) or {}).items():
             try:
                 at = datetime.fromisoformat(row["at"])
                 known[int(number)] = _Known(

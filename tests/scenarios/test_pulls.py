@@ -66,7 +66,7 @@ async def test_a_release_that_leaves_the_pull_request_is_said_to_have_left(pulli
 async def test_a_new_process_knows_of_which_releases_an_older_one_has_told(pulling: Pulling) -> None:
     pull = await pulling.propose()
     await pulling.desk.look()
-    pulling.world.store.note("", "pulls", None)
+    pulling.world.store.note("", "pulls/memory", None)
     pulling.push("try", {"releases/shop.yaml": pulling.world.read("releases/shop.yaml")})
     await pulling.another_desk("pulls-2").look()
     (comment,) = pulling.ours(pull.number)
@@ -180,7 +180,7 @@ async def test_a_command_is_obeyed_once_whatever_is_restarted(pulling: Pulling, 
     # As if the process had died before it could answer.
     pulling.forge.comments[number] = [one for one in pulling.forge.comments[number] if one.author == "alice"]
     if again == "a process without memory":
-        pulling.world.store.note("", "pulls", None)
+        pulling.world.store.note("", "pulls/memory", None)
     desk = pulling.desk if again == "the same desk" else pulling.another_desk("pulls-2")
     desk.poke(number)
     await desk.look()
