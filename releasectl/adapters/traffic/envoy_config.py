@@ -27,6 +27,7 @@ from releasectl.adapters.traffic.envoy_names import (
     ClusterKey,
     cluster_name,
     mirror_name,
+    parse_cluster,
 )
 from releasectl.domain.assignment import Assignment, Segment
 from releasectl.domain.base import WHOLE, digest_of
@@ -102,9 +103,21 @@ def inner_routes(tables: Iterable[RouteTable], leaving: Iterable[Resource] = ())
 
     ``leaving`` are hops of before that requests in flight still need; see ``envoy_leaving``.
     """
-    given = sorted(_routable(tables), key=lambda table: table.release)
-    routes = [*leaving, *(route for table in given for route in _inner(table))]
-    return {"name": INNER, "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]}
+    routes = [*leaving, *(route for table in _routable(tables) for route in _inner(table))]
+    # A hop that stays while its share goes keeps its place, so that a way down begins with the share.
+    return {
+        "name": INNER,
+        "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": sorted(routes, key=_specific_hop_first)}],
+    }
+
+
+def _specific_hop_first(hop: Resource) -> tuple[str, str, int, str]:
+    key = parse_cluster(hop["route"]["cluster"])
+    if key is None:
+        raise ValueError(f"{hop['route']['cluster']} is no cluster of a variant")
+    told = len(hop["match"].get("headers", ()))
+    # Of those that tell an allocation too, the older ones come first, as they are given.
+    return key.release, key.component, -told, key.variant if told == 1 else ""
 
 
 def _routable(tables: Iterable[RouteTable]) -> Iterator[RouteTable]:
@@ -274,11 +287,9 @@ def _set(header: str, value: str) -> Resource:
 
 
 def _inner(table: RouteTable) -> Iterator[Resource]:
-    components = sorted({component for backends in table.backends.values() for component in backends})
-    for component in components:
-        for variant in sorted(table.backends, key=lambda name: (name == STABLE, name)):
-            if component in table.backends[variant]:
-                yield _hop(table, variant, component)
+    for variant, backends in table.backends.items():
+        for component in backends:
+            yield _hop(table, variant, component)
 
 
 def _hop(table: RouteTable, variant: str, component: str) -> Resource:

@@ -19,7 +19,7 @@ Resource = dict[str, Any]
 def leaving(before: Iterable[Resource], unused: Collection[str], tables: Mapping[str, RouteTable]) -> list[Resource]:
     """Hops among the inner routes of before whose clusters are ``unused``: no table needs them, but they are there.
 
-    They belong in front of the tables' own routes. Oldest first, as their allocations are.
+    Oldest first, as their allocations are.
     """
     return list(_leaving(before, unused, tables))
 
