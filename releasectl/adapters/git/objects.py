@@ -14,6 +14,7 @@ from datetime import datetime
 from releasectl.adapters.git.blobs import Objects
 from releasectl.adapters.git.mirror import Suspect
 from releasectl.adapters.git.process import Runner
+from releasectl.adapters.git.signing import Signer, message_of, sign
 from releasectl.errors import Denied
 from releasectl.ports import Commit
 
@@ -36,9 +37,17 @@ class Chain:
 
 
 def build(
-    runner: Runner, objects: Objects, chains: Sequence[Chain], identity: Identity, at: datetime
+    runner: Runner,
+    objects: Objects,
+    chains: Sequence[Chain],
+    *,
+    identity: Identity,
+    at: datetime,
+    signer: Signer | None = None,
 ) -> tuple[str | None, ...]:
-    """Make the commits; the tip of each chain, or its base where nothing is to be made.
+    """Make the commits, signed if there is a ``signer``.
+
+    Returns the tip of each chain, or its base where nothing is to be made.
 
     Raises ValueError for a commit that changes nothing or names an impossible path.
     """
@@ -55,6 +64,11 @@ def build(
     for chain in chains:
         names = [next(made) for _ in chain.commits]
         _refuse_empty(objects, [chain.base, *names], chain.commits)
+        if signer:
+            # fast-import cannot sign: the commits are made once more, of the same trees.
+            trees = [objects.tree_of(name) for name in names]
+            who, when = _cleaned(identity), _stamp(at)
+            names = sign(runner, trees, chain.commits, base=chain.base, signer=signer, identity=who, stamp=when)
         tips.append(names[-1] if names else chain.base)
     return tuple(tips)
 
@@ -62,7 +76,7 @@ def build(
 def _stream(
     chains: Sequence[Chain], modes: Sequence[Mapping[str, str]], identity: Identity, at: datetime
 ) -> Iterator[bytes]:
-    stamp = f"{int(at.timestamp())} +0000"
+    stamp = _stamp(at)
     yield b"feature done\n"
     mark = 0
     for number, chain in enumerate(chains):
@@ -75,7 +89,7 @@ def _stream(
             yield f"commit {ref}\nmark :{mark}\n".encode()
             yield f"author {_person(commit.author or identity)} {stamp}\n".encode()
             yield f"committer {_person(identity)} {stamp}\n".encode()
-            yield _data((commit.message.replace("\x00", "").rstrip("\n") + "\n").encode("utf-8", "replace"))
+            yield _data(message_of(commit))
             yield f"from {parent}\n".encode() if parent else b""
             yield from _changes(commit, modes[number])
             yield f"\nget-mark :{mark}\n".encode()
@@ -102,8 +116,17 @@ def _quoted(path: str) -> bytes:
 
 
 def _person(identity: Identity) -> str:
+    name, email = _cleaned(identity)
+    return f"{name} <{email}>"
+
+
+def _cleaned(identity: Identity) -> Identity:
     name, email = (_CRUFT.sub(" ", part).strip() for part in identity)
-    return f"{name or email or 'unknown'} <{email}>"
+    return name or email or "unknown", email
+
+
+def _stamp(at: datetime) -> str:
+    return f"{int(at.timestamp())} +0000"
 
 
 def _modes(runner: Runner, chain: Chain) -> Mapping[str, str]:

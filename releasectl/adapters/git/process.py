@@ -85,11 +85,12 @@ class Runner:
         stdin: bytes = b"",
         timeout: float | None = None,
         settings: tuple[tuple[str, str], ...] = (),
+        variables: Mapping[str, str] | None = None,
         cap: int = OUTPUT_CAP,
     ) -> Result:
         """Run a command to its end. Raises TimedOut at the limit; a status that is not 0 is a value."""
         limit = self.timeout if timeout is None else timeout
-        process = self.start(*arguments, settings=settings, hold=self.lock)
+        process = self.start(*arguments, settings=settings, variables=variables, hold=self.lock)
         try:
             out, err = _talk(process, stdin, time.monotonic() + limit, cap)
         except TimeoutExpired:
@@ -102,7 +103,11 @@ class Runner:
         return Result(process.returncode, out, self.remote.redact(err.decode(errors="replace")))
 
     def start(
-        self, *arguments: str, settings: tuple[tuple[str, str], ...] = (), hold: int | None = None
+        self,
+        *arguments: str,
+        settings: tuple[tuple[str, str], ...] = (),
+        variables: Mapping[str, str] | None = None,
+        hold: int | None = None,
     ) -> Popen[bytes]:
         """Start a command with pipes; the caller ends it."""
         try:
@@ -114,7 +119,7 @@ class Runner:
                 ["git", "--literal-pathspecs", *arguments],
                 as_process=True,
                 istream=PIPE,
-                env=self._environment(settings),
+                env={**self._environment(settings), **(variables or {})},
                 start_new_session=True,
                 pass_fds=() if hold is None else (hold,),
             )

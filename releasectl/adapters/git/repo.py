@@ -288,7 +288,9 @@ class GitRepo:
 
     def _propose(self, base: str, commit: Commit, branch: str, replaces: str | None, opening: Opening | None) -> str:
         chains = (Chain(base, (commit,), shared=True),)
-        (made,) = build(self._runner, self._objects, chains, self._identity, self._now())
+        (made,) = build(
+            self._runner, self._objects, chains, identity=self._identity, at=self._now(), signer=self._signing()
+        )
         if made is None:
             raise AssertionError("a chain with a commit has a tip")
         push_branch(self._runner, made, branch, into=self.branch, replaces=replaces, opening=opening)
