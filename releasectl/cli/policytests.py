@@ -10,6 +10,7 @@ from typing import Any
 from releasectl.cli.folder import catalog_of, desired_in
 from releasectl.decide.inputs import Desired
 from releasectl.domain.environment import Environment
+from releasectl.domain.paired import paired_metrics
 from releasectl.domain.policy_test import PolicyTest, PolicyTestSpec
 from releasectl.domain.release import (
     Candidate,
@@ -85,7 +86,7 @@ def _desired(catalog: Catalog, spec: PolicyTestSpec) -> Desired:
     if spec.policy is None:
         return desired
     policy, metrics = catalog.policy(spec.policy)
-    return replace(desired, policy=policy, metrics=metrics)
+    return replace(desired, policy=policy, metrics={**metrics, **paired_metrics(desired.release)})
 
 
 def _plain(catalog: Catalog, spec: PolicyTestSpec) -> Desired:
@@ -114,7 +115,7 @@ def _plain(catalog: Catalog, spec: PolicyTestSpec) -> Desired:
         release=release,
         policy=policy,
         environment=environment,
-        metrics=metrics,
+        metrics={**metrics, **paired_metrics(release)},
         path="",
         generation=generation,
         revision="",

@@ -47,7 +47,8 @@ def world_of(
 ) -> World:
     """The world; metrics, candidates and numbers that make no sense are refused."""
     metrics = case.desired.metrics
-    levels = pairs("--baseline", baseline)
+    typed = pairs("--baseline", baseline)
+    levels = {metric: text for name, text in typed.items() for metric in _called(case, name)}
     delays = {name: _span("--delay", text) for name, text in pairs("--delay", delay).items()}
     effects = _effects(case, effect)
     for option, names in (("--baseline", levels), ("--delay", delays), ("--effect", effects)):
@@ -76,7 +77,7 @@ def _rate(metric: Metric, text: str) -> Rate:
         rate = percent(text)
         if not 0 <= rate <= 1:
             raise UsageError(f"--baseline {metric.name}: a rate lies between 0% and 100%")
-        return Rate(rate)
+        return replace(usual(metric), baseline=rate)
     level, tilde, sd = text.partition("~")
     ordinary = usual(metric)
     if ordinary.spread is None:
@@ -94,17 +95,27 @@ def _number(metric: Metric, text: str) -> float:
         raise UsageError(f"{metric.name} is a mean, and {text!r} is not a number", hint=hint) from None
 
 
+def _called(case: Case, name: str) -> list[str]:
+    """Metrics of a name; what shadow stages count is called ``agreement``, ``errors`` or ``slower``."""
+    declared = case.desired.metrics
+    paired = [
+        metric.name for metric in declared.values() if metric.query.paired and metric.query.paired.measure == name
+    ]
+    return [name] if name in declared or not paired else paired
+
+
 def _effects(case: Case, values: Sequence[str]) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
     for value in values:
         (name, text), *_ = pairs("--effect", [value]).items()
-        candidate, slash, metric = name.rpartition("/")
+        candidate, slash, told = name.rpartition("/")
         if slash and candidate not in case.candidates:
             raise UsageError(f"--effect: no candidate {candidate!r}", hint=f"there is {', '.join(case.candidates)}")
-        known = case.desired.metrics.get(metric)
-        change = _number(known, text) if known and known.kind == "mean" else percent(text)
-        for one in [candidate] if slash else case.candidates:
-            found.setdefault(metric, {})[one] = change
+        for metric in _called(case, told):
+            known = case.desired.metrics.get(metric)
+            change = _number(known, text) if known and known.kind == "mean" else percent(text)
+            for one in [candidate] if slash else case.candidates:
+                found.setdefault(metric, {})[one] = change
     return found
 
 

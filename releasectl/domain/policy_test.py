@@ -23,6 +23,8 @@ def _rate(text: str) -> str:
 
 RateText = Annotated[str, Field(pattern=r"^(\d+(\.\d+)?%|-?\d+(\.\d+)?( ?~ ?\d+(\.\d+)?)?)$"), AfterValidator(_rate)]
 """``1%`` of a proportion; ``25 ~ 8`` of a mean: its value and standard deviation in its own unit."""
+PercentText = Annotated[str, Field(pattern=r"^\d+(\.\d+)?%$"), AfterValidator(_rate)]
+PairRate = Literal["agreement", "errors", "stable-errors", "slower"]
 Traffic = Annotated[str, Field(pattern=r"^\d+(\.\d+)?/[smh]$")]
 
 
@@ -41,8 +43,14 @@ class Phase(Model):
     """The same of every candidate."""
     candidates: Mapping[Name, Mapping[Name, RateText]] = {}
     """The same of single ones, by name; goes before ``candidate``."""
+    pairs: Mapping[PairRate, PercentText] = {}
+    """While requests are copied, in which part of the pairs the answers agree (``agreement``, at first 100%), only the
+    candidate fails (``errors``), only stable does (``stable-errors``), or the candidate is ``slower``."""
+    candidate_pairs: Mapping[Name, Mapping[PairRate, PercentText]] = {}
+    """The same of single candidates, by name; goes before ``pairs``."""
     metrics: Mapping[Name, Literal["ok", "stale", "invalid", "provider-error"]] = {}
-    """Metrics that cannot be read in this phase, and how; what they count is known once they can be."""
+    """Metrics that cannot be read in this phase, and how; what they count is known once they can be. What is counted
+    of pairs has the names ``agreement``, ``errors`` and ``slower``."""
     health: Health = Health.READY
     """Of the candidates' processes."""
 

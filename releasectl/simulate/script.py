@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Literal
 
 from releasectl.domain.base import WHOLE, format_duration
 from releasectl.domain.decision import Action, EffectiveState
@@ -24,7 +25,7 @@ from releasectl.domain.observation import (
     Values,
     VariantHealth,
 )
-from releasectl.domain.policy_test import Expected, Phase, PolicyCase
+from releasectl.domain.policy_test import Expected, PairRate, Phase, PolicyCase
 from releasectl.domain.release import STABLE
 from releasectl.simulate.case import Case, at_look
 from releasectl.simulate.trial import Run, run_trial
@@ -111,9 +112,7 @@ class _Script:
             name: self._carried(("requests", name), self._traffic(index) * seconds * share / WHOLE)
             for name, share in shares.items()
         }
-        readings = {
-            metric: self._reading(metric, index, look, state.epoch, trials) for metric in self.case.desired.metrics
-        }
+        readings = {metric: self._reading(metric, index, look, state, trials) for metric in self.case.desired.metrics}
         guarded = {guardrail.metric for guardrail in self.case.desired.policy.spec.guardrails}
         if any(reading.state is not ReadState.OK for metric, reading in readings.items() if metric in guarded):
             self._unreadable += seconds
@@ -124,20 +123,48 @@ class _Script:
             health={STABLE: VariantHealth(health=Health.READY), **health},
         )
 
-    def _reading(self, metric: str, index: int, look: int, epoch: int, trials: Mapping[str, int]) -> Reading:
+    def _reading(self, metric: str, index: int, look: int, state: EffectiveState, trials: Mapping[str, int]) -> Reading:
+        paired = self.case.desired.metrics[metric].query.paired
         waiting = self._waiting.setdefault(metric, {})
-        clip = self.case.desired.metrics[metric].clip
-        for name, count in trials.items():
-            waiting[name] = waiting.get(name, Counts()) + (
-                self._events(metric, name, count, index)
-                if clip is None
-                else Counts(trials=count, values=_values(count, self._told(metric, name, index), clip))
-            )
-        state = ReadState(self.given[index].metrics.get(metric, "ok"))
-        if state is not ReadState.OK:
-            return Reading(state=state, detail=f"{metric}: the case says {state}")
+        counted = self._single(metric, index, trials) if paired is None else self._pairs(paired.measure, index, state)
+        for name, counts in counted.items():
+            waiting[name] = waiting.get(name, Counts()) + counts
+        called = metric if paired is None else paired.measure
+        told = ReadState(self.given[index].metrics.get(called, "ok"))
+        if told is not ReadState.OK:
+            return Reading(state=told, detail=f"{called}: the case says {told}")
         end, arms = at_look(self.look, look), self._waiting.pop(metric)
-        return Reading(state=state, blocks=(Block(start_at=end - self.look, end_at=end, epoch=epoch, arms=arms),))
+        return Reading(state=told, blocks=(Block(start_at=end - self.look, end_at=end, epoch=state.epoch, arms=arms),))
+
+    def _single(self, metric: str, index: int, trials: Mapping[str, int]) -> dict[str, Counts]:
+        clip = self.case.desired.metrics[metric].clip
+        return {
+            name: self._events(metric, name, count, index)
+            if clip is None
+            else Counts(trials=count, values=_values(count, self._told(metric, name, index), clip))
+            for name, count in trials.items()
+        }
+
+    def _pairs(
+        self, measure: Literal["agreement", "errors", "slower"], index: int, state: EffectiveState
+    ) -> dict[str, Counts]:
+        """What a shadow stage counts of the requests that are copied to each candidate."""
+        requests, found = self._traffic(index) * self.look.total_seconds(), {}
+        for name, points in state.mirrors.items():
+            count = self._carried((measure, "pairs", name), requests * points / WHOLE)
+            events = min(count, self._carried((measure, name), count * self._of_pairs(measure, name, index)))
+            alone = self._of_pairs("stable-errors", name, index) if measure == "errors" else 0.0
+            opposite = min(count - events, self._carried((measure, "opposite", name), count * alone))
+            found[name] = Counts(trials=count, events=events, opposite=opposite)
+        return found
+
+    def _of_pairs(self, rate: PairRate, candidate: str, index: int) -> float:
+        """What was last said of pairs, as a fraction."""
+        for phase in self.given[index::-1]:
+            for told in (phase.candidate_pairs.get(candidate, {}), phase.pairs):
+                if rate in told:
+                    return float(told[rate][:-1]) / 100
+        return 1.0 if rate == "agreement" else 0.0
 
     def _events(self, metric: str, name: str, count: int, index: int) -> Counts:
         told = self._told(metric, name, index) or "0%"

@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 
 from releasectl.domain.decision import Action
 from releasectl.domain.metric import Metric
+from releasectl.domain.paired import paired_name
 from releasectl.domain.policy import Guardrail
 from releasectl.domain.reasons import Reason
 from releasectl.domain.release import STABLE
+from releasectl.domain.strategy import Shadow
+from releasectl.evaluate.pairs import paired_rules
 from releasectl.simulate.batch import CHUNK, Batch, run_batch
 from releasectl.simulate.case import Case
 from releasectl.simulate.supposed import accepted
@@ -98,16 +101,31 @@ def figures(found: Runs) -> list[Figure]:
 
 
 def is_harmful(case: Case, world: World) -> tuple[str, ...]:
-    """Candidates whose true rate of some guardrail is worse than its margin accepts, or past its limit."""
-    found = []
-    for name in case.candidates:
+    """Candidates whose true rate of some guardrail is worse than its margin accepts, or past its limit, or whose
+    answers to copies are beyond a limit of a shadow stage."""
+    found = [name for name in case.candidates if _fails_in_shadow(case, world, name)]
+    for name in [name for name in case.candidates if name not in found]:
         for guardrail in case.desired.policy.spec.guardrails:
             metric, rate = case.desired.metrics[guardrail.metric], world.rates[guardrail.metric]
             worse = rate.effects.get(name, 0.0) * (1 if metric.direction == "lower" else -1)
             if worse > accepted(guardrail.margin, rate) + 1e-12 or _past_limit(guardrail, metric, rate.of(name, 1.0)):
                 found.append(name)
                 break
-    return tuple(found)
+    return tuple(name for name in case.candidates if name in found)
+
+
+def _fails_in_shadow(case: Case, world: World, candidate: str) -> bool:
+    for stage in case.desired.stages:
+        if not isinstance(stage, Shadow):
+            continue
+        for rule in paired_rules(stage, case.desired.policy.spec):
+            rate = world.rates.get(paired_name(stage, rule.measure, case.desired.metrics))
+            if rate is None:
+                continue
+            level = rate.of(candidate, 1.0) - (rate.baseline if rule.measure == "errors" else 0.0)
+            if level < rule.limit - 1e-12 if rule.better == "higher" else level > rule.limit + 1e-12:
+                return True
+    return False
 
 
 def _past_limit(guardrail: Guardrail, metric: Metric, level: float) -> bool:

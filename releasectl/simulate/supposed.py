@@ -12,11 +12,16 @@ from releasectl.simulate.world import Rate, Spread, World
 
 USUAL: Mapping[str, float] = {"lower": 0.01, "higher": 0.1}
 """Rates of metrics that nothing is known about, by the direction that is better."""
+USUAL_OF_PAIRS: Mapping[str, float] = {"agreement": 0.99, "errors": 0.001, "slower": 0.01}
+"""The same of what a shadow stage counts: a candidate that is nearly stable's equal."""
 
 
 def usual(metric: Metric) -> Rate:
     """What a metric is supposed to be like of which nothing is known; a mean lies in the middle of its range, with
     nearly all of its values inside."""
+    if metric.query.paired is not None:
+        measure = metric.query.paired.measure
+        return Rate(USUAL_OF_PAIRS[measure], {}, metric.maturity, paired=measure)
     if metric.clip is None:
         return Rate(USUAL[metric.direction], {}, metric.maturity)
     low, high = metric.clip.low, metric.clip.high

@@ -80,7 +80,8 @@ def drawn(case: Case, world: World, seed: Sequence[int]) -> tuple[Source, dict[s
 
     def source(look: int, state: EffectiveState) -> Observation:
         shares = np.array([[state.allocation.share(name) for name in variants]])
-        trials, known = arrivals.draw(look, shares, np.array([state.epoch]))
+        mirrors = np.array([[state.mirrors.get(name, 0) for name in variants]])
+        trials, known = arrivals.draw(look, shares, np.array([state.epoch]), mirrors)
         for name, count in zip(variants, trials[0].tolist(), strict=True):
             requests[name] += count
         return observation_of(case, world.every, look, known)
@@ -95,9 +96,11 @@ def observation_of(case: Case, every: timedelta, look: int, counted: Mapping[str
     for metric, found in counted.items():
         variants = variants_of(case.candidates)
         arms = {
-            name: Counts(trials=int(trials), events=int(events), values=_values(values.tolist()))
-            for name, trials, events, values in zip(
-                variants, found.trials[0], found.events[0], found.values[0], strict=True
+            name: Counts(
+                trials=int(trials), events=int(events), opposite=int(opposite), values=_values(values.tolist())
+            )
+            for name, trials, events, values, opposite in zip(
+                variants, found.trials[0], found.events[0], found.values[0], found.opposite[0], strict=True
             )
         }
         block = Block(start_at=end - every, end_at=end, epoch=int(found.epoch[0]), arms=arms)

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,9 @@ class Rate:
     """Outcomes are known this much after the request, of every variant alike."""
     spread: Spread | None = None
     """Of a mean."""
+    paired: Literal["agreement", "errors", "slower"] | None = None
+    """What is counted of the pairs of a shadow stage. Of ``errors`` the baseline is how often either one fails alone,
+    and an effect is what comes to the candidate's failures."""
 
     def of(self, variant: str, drift: float) -> float:
         """The rate or mean of a variant while everything is ``drift`` times its usual."""
@@ -71,6 +74,8 @@ class Counted(NamedTuple):
     """Epoch of the exposures, by run."""
     values: Ints
     """Totals and squares in steps, on a third axis, which is empty for a proportion."""
+    opposite: Ints
+    """Of pairs, the opposite of events; else 0."""
 
 
 class Arrivals:
@@ -81,8 +86,13 @@ class Arrivals:
         self._rng = np.random.default_rng(list(seed))
         self._late: dict[str, deque[Counted]] = {metric: deque() for metric in world.rates}
 
-    def draw(self, look: int, shares: Ints, epoch: Ints) -> tuple[Ints, dict[str, Counted]]:
-        """Requests of this look by run and variant, and the counts that become known; a metric may have none."""
+    def draw(
+        self, look: int, shares: Ints, epoch: Ints, mirrors: Ints | None = None
+    ) -> tuple[Ints, dict[str, Counted]]:
+        """Requests of this look by run and variant, and the counts that become known; a metric may have none.
+
+        ``mirrors`` are basis points of all requests that are copied, like ``shares`` by run and variant.
+        """
         total = round(self._world.requests_per_second * self._world.every.total_seconds())
         trials = self._rng.multinomial(total, shares / WHOLE)
         drift = self._world.drift_at(look)
@@ -90,14 +100,26 @@ class Arrivals:
         for metric, rate in self._world.rates.items():
             levels = [rate.of(variant, drift) for variant in self._variants]
             late = self._late[metric]
-            if rate.spread is None:
-                events, values = self._rng.binomial(trials, levels), np.zeros((*trials.shape, 0), dtype=np.int64)
+            if rate.paired is None:
+                late.append(self._counted(rate, levels, trials, epoch.copy()))
             else:
-                events, values = np.zeros_like(trials), self._values(trials, levels, rate.spread)
-            late.append(Counted(trials, events, epoch.copy(), values))
+                copies = np.zeros_like(trials) if mirrors is None else self._rng.binomial(total, mirrors / WHOLE)
+                late.append(self._of_pairs(rate, levels, copies, epoch.copy()))
             if len(late) > math.ceil(rate.delay / self._world.every):
                 known[metric] = late.popleft()
         return trials, known
+
+    def _counted(self, rate: Rate, levels: Sequence[float], trials: Ints, epoch: Ints) -> Counted:
+        none = np.zeros_like(trials)
+        if rate.spread is not None:
+            return Counted(trials, none, epoch, self._values(trials, levels, rate.spread), none)
+        return Counted(trials, self._rng.binomial(trials, levels), epoch, np.zeros((*trials.shape, 0), np.int64), none)
+
+    def _of_pairs(self, rate: Rate, levels: Sequence[float], copies: Ints, epoch: Ints) -> Counted:
+        found = self._counted(rate, levels, copies, epoch)
+        if rate.paired != "errors":
+            return found
+        return found._replace(opposite=self._rng.binomial(copies - found.events, rate.baseline))
 
     def _values(self, trials: Ints, levels: Sequence[float], spread: Spread) -> Ints:
         """Totals and squares of so many normal values, drawn as what is known of the two together: the mean is

@@ -55,7 +55,8 @@ def _limit(  # noqa: PLR0917 - the formula's inputs
     outside = np.full_like(center, _NEAREST if end == 0.0 else 1.0 - _NEAREST)
     whole = (center == end) | (bernoulli_log_e(outside, x, n, strength) <= threshold)
     for _ in range(_HALVINGS):
-        p = 0.5 * (inside + outside)
+        # What is settled may lie at an end, where the evidence is not defined.
+        p = np.where(whole, 0.5, 0.5 * (inside + outside))
         keep = bernoulli_log_e(p, x, n, strength) <= threshold
         inside, outside = np.where(keep, p, inside), np.where(keep, outside, p)
     return np.where(whole, end, 0.5 * (inside + outside))

@@ -37,6 +37,11 @@ def test_no_data_is_no_evidence():
     assert float(msprt_lambda_log(diff=0.3, V=0.05, n_per_arm=0, tau2=1e-4)) == 0.0
 
 
+def test_many_trials_that_all_succeed_reach_the_end_without_a_warning():
+    low, high = bernoulli_confidence_interval(num_successes=33_000, num_trials=33_000, alpha=0.05 / 3, t_opt=1000)
+    assert 0.999 < low < high == 1.0
+
+
 def test_the_bernoulli_interval_holds_its_estimate_and_mirrors():
     x, n = np.array([0, 3, 50, 97, 100]), 100
     found = bernoulli_confidence_interval(num_successes=x, num_trials=n, t_opt=100)
