@@ -225,7 +225,10 @@ def guardrails_missing(given: Input) -> Finding | None:
 def sample_ratio_mismatch(given: Input) -> Finding | None:
     """Requests do not reach the variants in the decided shares, so their numbers prove nothing."""
     found = given.evaluation.mismatch
-    return Finding(Reason.SAMPLE_RATIO_MISMATCH, found) if found else None
+    if found is None:
+        return None
+    mended = f"`releasectl resume {state_of(given).release}` begins the trial anew once the cause is mended"
+    return Finding(Reason.SAMPLE_RATIO_MISMATCH, f"{found}; {mended}")
 
 
 def gate_cannot_guard(given: Input) -> Finding | None:

@@ -120,6 +120,25 @@ def start(given: Input) -> Decision:
     )
 
 
+def start_over(given: Input, finding: Finding) -> Decision:
+    """The trial begins anew, from its first stage and without evidence or votes: what it went by was wrong.
+
+    Outcomes of earlier exposures that come in late are told by their epoch and count no more.
+    """
+    state, stages = state_of(given), desired_of(given).release.spec.strategy
+    progress = Progress(stage_started_at=given.now, step_started_at=given.now, first_epoch=state.seq + 1)
+    allocation = _first_of(given, stages[0], progress, state.candidates, state.allocation)
+    after = _next(given, allocation=allocation) | {
+        "progress": progress,
+        "folds": {},
+        "folded_until": given.now,
+        "unreadable_seconds": 0.0,
+        "votes": (),
+        "suspension": None,
+    }
+    return _decision(given, Action.REALLOCATE, finding, after)
+
+
 def advance(given: Input, move: Move) -> Decision:
     """Other shares within the stage under way."""
     state, progress = state_of(given), progress_of(given)

@@ -49,7 +49,7 @@ def answer(given: Input) -> Decision | None:
             pause = Suspension(by=request.by, at=request.at, reason=request.reason)
             return _noted(given, request, Reason.SUSPENDED, "paused", {"suspension": pause})
         case PersonAction.RESUME:
-            return _noted(given, request, Reason.RESUMED, "resumed", {"suspension": None})
+            return _resumed(given, request)
         case PersonAction.LIFT:
             return _noted(given, request, Reason.LIFTED, "lifted the quarantine", {"quarantine": ()})
         case PersonAction.APPROVE if state_of(given).progress:
@@ -61,6 +61,21 @@ def answer(given: Input) -> Decision | None:
                 Reason.IDLE, f"{request.by} asked for {request.action}; nothing is on trial", request=request
             )
             return outcomes.noted(given, finding, {})
+
+
+def _resumed(given: Input, request: PersonRequest) -> Decision:
+    """Goes on where it was paused; a trial whose counts were found wrong begins anew, as nothing it knows holds.
+
+    Requests that went astray are missing from every count, not from those of the sample ratio alone, and steps were
+    passed by these counts. Only a person can know that the cause is gone, so only a person's word begins it.
+    """
+    wrong = given.evaluation.mismatch
+    if wrong is None or state_of(given).progress is None:
+        return _noted(given, request, Reason.RESUMED, "resumed", {"suspension": None})
+    if given.invalid:
+        return _refused(given, request, f"the trial would begin anew, and the manifest is invalid: {given.invalid}")
+    message = f"{_by(request, 'resumed')}; the trial begins anew without what was counted so far, because {wrong}"
+    return outcomes.start_over(given, Finding(Reason.RESUMED, message, request=request))
 
 
 def _approved(given: Input, request: PersonRequest) -> Decision:

@@ -2,7 +2,8 @@
 
 One e-process for the whole trial: a block is held against the shares that were in force while it was counted,
 and the factors of different shares multiply. Blocks whose shares are not known, or that were not split, tell
-nothing. A mismatch is never forgotten: by then nobody knows which of the counts went astray.
+nothing. A mismatch is never forgotten: by then nobody knows which of the counts went astray. A person who has mended
+the cause resumes the release, and its trial begins anew.
 """
 
 from __future__ import annotations

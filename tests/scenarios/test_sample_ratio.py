@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from releasectl.domain.decision import PersonAction
+from tests.scenarios.test_replay import run_replay
 from tests.scenarios.world import RELEASE, World
 
 HALVES = RELEASE.replace("steps: [10, 50]", "steps: [50]").replace("  policy:", "  route: {timeout: 1s}\n  policy:")
@@ -77,3 +79,57 @@ async def test_the_evidence_of_a_mismatch_survives_a_restart(busy: World) -> Non
     busy.restart()
     reports = await busy.run_for(10)
     assert reports[-1].considered["shop"].decision.reason == "SampleRatioMismatch"
+
+
+async def test_c7_once_the_cause_is_mended_a_person_resumes_and_the_trial_begins_anew(busy: World) -> None:
+    busy.users.misrouted = 0.01
+    busy.add_candidate("2")
+    await busy.run_for(20)
+    assert busy.condition() == "SampleRatioMismatch"
+    before = busy.state()
+    busy.users.misrouted = 0.0
+    busy.ask(PersonAction.RESUME, reason="the proxy dropped large requests")
+    await busy.run_for(1)
+    assert busy.reasons()[-1] == "REALLOCATE Resumed"
+    after, record = busy.state(), busy.records()[-1]["decision"]
+    assert record["message"].startswith("resumed by ada: the proxy dropped large requests; the trial begins anew")
+    assert "where the shares make 50 %" in record["message"]
+    assert (after.folds, after.votes, after.epoch) == ({}, (), after.seq)
+    assert before.progress is not None
+    assert after.progress is not None
+    assert after.progress.first_epoch == after.seq > before.progress.first_epoch
+    await busy.run_for(60)
+    assert busy.reasons()[-1] == "PROMOTE EvidenceSufficient"
+    assert run_replay(busy).return_value == 0
+
+
+async def test_c7_resuming_without_mending_holds_the_trial_again(busy: World) -> None:
+    busy.users.misrouted = 0.01
+    busy.add_candidate("2")
+    await busy.run_for(20)
+    busy.ask(PersonAction.RESUME)
+    await busy.run_for(1)
+    assert busy.condition() != "SampleRatioMismatch"
+    await busy.run_for(30)
+    assert busy.condition() == "SampleRatioMismatch"
+    assert "PROMOTE EvidenceSufficient" not in busy.reasons()
+
+
+async def test_a_later_stage_begins_anew_as_well_because_what_led_there_was_wrong(tmp_path: Path) -> None:
+    world = World(
+        tmp_path, template=HALVES.replace("strategy: [", "strategy: [{type: canary, steps: [10], interval: 5s}, ")
+    )
+    world.users.requests_per_second = 100_000
+    await world.run_for(2)
+    world.add_candidate("2")
+    await world.run_until(lambda: world.reasons()[-1] == "ADVANCE StagePassed")
+    world.users.misrouted = 0.02
+    await world.run_for(9)
+    assert (world.condition(), world.share("next")) == ("SampleRatioMismatch", 5_000)
+    world.users.misrouted = 0.0
+    world.ask(PersonAction.RESUME)
+    await world.run_for(2)
+    stage = world.status().stage
+    assert stage is not None
+    assert (stage.number, world.share("next")) == (1, 1_000)
+    world.close()
