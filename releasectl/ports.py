@@ -82,11 +82,19 @@ class Opening:
     """A pull request that a push asks for by itself: AGit on Gitea, push options on GitLab. Needs no API token."""
 
     kind: Literal["gitea", "gitlab"]
-    base: str
     title: str
     body: str
     labels: tuple[str, ...] = ()
     """Heeded by GitLab only."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A commit on the first-parent line of a branch, with the paths in which it differs from the one before."""
+
+    commit: str
+    subject: str
+    paths: tuple[str, ...]
 
 
 class ReleaseRepo(Protocol):
@@ -113,6 +121,23 @@ class ReleaseRepo(Protocol):
 
         Raises Conflict if either branch has moved since ``base``; then nothing was written.
         """
+        ...
+
+    def changes(self, old: str | None, new: str, *, containing: str = "") -> Sequence[Change]:
+        """Commits on the first-parent line from ``old``, or from the beginning, to ``new``, oldest first.
+
+        A ``new`` whose line does not lead through ``old`` is one change of all that differs. ``containing`` keeps
+        those that added or removed some occurrence of a text.
+        """
+        ...
+
+    def signature_fault(self, commit: str, signers: bytes) -> str:
+        """Why a commit does not carry a good signature of one of the ``signers``; empty if it does."""
+        ...
+
+    @property
+    def public_key(self) -> str:
+        """The SSH key that signs what is pushed, as ``type base64``; empty if nothing is signed."""
         ...
 
     def log(self, commit: str, *, limit: int | None = None, path: str | None = None) -> Sequence[LogEntry]:
@@ -524,6 +549,10 @@ class Registry(Protocol):
 
     async def newest(self) -> Offer | None:
         """The version to follow now; None if there is none yet. Raises Unavailable or Denied."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close the connections."""
         ...
 
 

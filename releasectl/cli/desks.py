@@ -1,4 +1,4 @@
-"""A desk for each forge that environments name, beside the passes.
+"""A desk and bots for each forge that environments name, beside the passes.
 
 Each is a task of its own with a mirror of its own. What goes wrong there, or takes long, delays comments only.
 """
@@ -6,20 +6,25 @@ Each is a task of its own with a mirror of its own. What goes wrong there, or ta
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
 
 from releasectl.adapters.git.repo import GitRepo
+from releasectl.adapters.git.trailers import append_trailers
+from releasectl.adapters.registries.registries import registry_of
 from releasectl.cli.location import Location
 from releasectl.controller.desired import DesiredSet
 from releasectl.controller.passes import Report
 from releasectl.domain.forge import ForgeSpec
 from releasectl.errors import ReleasectlError
 from releasectl.ports import Clock, Forge
+from releasectl.pulls.bots import Bots
 from releasectl.pulls.desk import Desk, Notes
+from releasectl.pulls.proposals import Proposer, Standing
+from releasectl.pulls.seen import Reading
 
 log = structlog.get_logger(__name__)
 
@@ -30,8 +35,9 @@ EVERY = timedelta(seconds=30)
 @dataclass
 class _Open:
     desk: Desk
-    repo: GitRepo
-    task: asyncio.Task[None]
+    bots: Bots
+    repos: tuple[GitRepo, ...]
+    tasks: tuple[asyncio.Task[None], ...]
 
 
 class Desks:
@@ -74,6 +80,11 @@ class Desks:
         for one in self._open.values():
             one.desk.poke(number)
 
+    @property
+    def subscriptions(self) -> Mapping[str, Standing]:
+        """What the last look at each subscription came to."""
+        return {name: standing for one in self._open.values() for name, standing in one.bots.proposer.standing.items()}
+
     async def close(self) -> None:
         """End all of them; what a round has begun is made good by the next process."""
         for spec in list(self._open):
@@ -91,13 +102,22 @@ class Desks:
             return
         # Projects may share a host; each has a mirror of its own.
         name = "-".join(part for part in (spec.type, *spec.project.split("/")) if part.strip("."))
-        repo = self._location.open_repo(mirror=f"mirror-pulls-{name}")
-        desk = Desk(forge, repo, self._notes, self._clock, where=self._location.shown_url)
-        self._open[spec] = _Open(desk, repo, asyncio.create_task(desk.run(self._every)))
+        repos = tuple(self._location.open_repo(mirror=f"mirror-{what}-{name}") for what in ("pulls", "bots"))
+        desk = Desk(forge, repos[0], self._notes, self._clock, where=self._location.shown_url)
+        reading = Reading(repos[1])
+        proposer = Proposer(
+            forge=forge, branches=reading, registry=registry_of, with_trailers=append_trailers, spec=spec
+        )
+        bots = Bots(proposer, reading, self._clock)
+        running = (desk.run(self._every), bots.run(self._every))
+        self._open[spec] = _Open(desk, bots, repos, tuple(asyncio.create_task(one) for one in running))
         log.info("pull requests are checked", forge=spec.url, project=spec.project)
 
     async def _end(self, one: _Open) -> None:
-        one.task.cancel()
-        await asyncio.gather(one.task, return_exceptions=True)
-        # A call to git that is under way in a thread is waited for.
-        await asyncio.to_thread(one.repo.close)
+        for task in one.tasks:
+            task.cancel()
+        await asyncio.gather(*one.tasks, return_exceptions=True)
+        await one.bots.proposer.aclose()
+        for repo in one.repos:
+            # A call to git that is under way in a thread is waited for.
+            await asyncio.to_thread(repo.close)

@@ -134,6 +134,8 @@ def _heading(report: StatusReport) -> Iterable[RenderableType]:
         )
     for problem in report.problems:
         yield Text(problem, style="bold red")
+    for one in report.subscriptions:
+        yield Text(f"subscription {one.name}: {one.message}", style="yellow" if one.fault else "dim")
 
 
 def _variant(variant: VariantStatus) -> Text:

@@ -31,7 +31,7 @@ from releasectl.controller.passes import Report
 from releasectl.controller.status import StatusBoard
 from releasectl.domain.decision import EffectiveState
 from releasectl.domain.reasons import Reason
-from releasectl.domain.status import StatusReport
+from releasectl.domain.status import StatusReport, SubscriptionStatus
 from releasectl.errors import Denied, Unavailable
 from releasectl.ports import EventSink, Heads
 
@@ -55,6 +55,7 @@ class Service:
         self._changes = Changes()
         self._listeners: list[Callable[[Report, StatusReport], None]] = []
         self._states: Mapping[str, EffectiveState] = {}
+        self._desks: Desks | None = None
         self._servers: list[ApiServer] = []
         self._heads: Heads | None = None
         self._wake = asyncio.Event()
@@ -145,7 +146,7 @@ class Service:
         """Passes until told to stop."""
         tidying = asyncio.create_task(self._tidy())
         forges = Forges(branch=self._location.branch)
-        desks = Desks(self._location, self.wired.store, SteadyClock(), forges=forges)
+        self._desks = desks = Desks(self._location, self.wired.store, SteadyClock(), forges=forges)
         self.listen_to_pulls(desks.poke)
 
         def take(report: Report) -> None:
@@ -203,14 +204,21 @@ class Service:
 
     def _status_text(self) -> str | None:
         status = self._board.report
-        return status.model_dump_json(by_alias=True) if status else None
+        if status is None:
+            return None
+        rows = sorted(self._desks.subscriptions.items()) if self._desks else ()
+        told = tuple(
+            SubscriptionStatus(name=name, message=one.told, fault=one.fault, pull=one.pull) for name, one in rows
+        )
+        return status.model_copy(update={"subscriptions": told}).model_dump_json(by_alias=True)
 
     def _not_ready(self) -> list[str]:
         status = self._board.report
         if status is None:
             return ["no pass has been made yet"]
-        # A full disk hinders no pass: to take the controller out for it would help nobody.
-        return [problem for problem in status.problems if not problem.startswith(Reason.STORE_UNAVAILABLE)]
+        # These hinder no pass: to take the controller out for them would help nobody.
+        harmless = (Reason.STORE_UNAVAILABLE.value, Reason.UNTRUSTED.value)
+        return [problem for problem in status.problems if not problem.startswith(harmless)]
 
 
 class _Late:

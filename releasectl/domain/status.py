@@ -78,6 +78,17 @@ class ReleaseStatus(Model):
     """A rollback has acted and waits for the repository to record it."""
 
 
+class SubscriptionStatus(Model):
+    """What the last look at a subscription came to."""
+
+    name: str
+    message: str
+    fault: bool = False
+    """Whether its source, the forge or the repository did not answer, or the manifest cannot be edited."""
+    pull: int | None = None
+    """Number of the pull request that it is about."""
+
+
 class StatusReport(Model):
     """All releases, and where the report comes from."""
 
@@ -89,3 +100,5 @@ class StatusReport(Model):
     problems: tuple[str, ...] = ()
     """What is wrong with the controller itself: repository or router out of reach."""
     releases: tuple[ReleaseStatus, ...] = ()
+    subscriptions: tuple[SubscriptionStatus, ...] = ()
+    """By name; known to a running controller only."""

@@ -16,6 +16,7 @@ from typing import Protocol
 import structlog
 
 from releasectl.domain.decision import EffectiveState
+from releasectl.domain.forge import ForgeSpec
 from releasectl.domain.release import Release
 from releasectl.domain.subscription import DvcFile, MlflowModel, OciTags, PromotedRelease, Subscription
 from releasectl.errors import Conflict, Denied, ManifestError, Unavailable
@@ -80,7 +81,10 @@ class Proposer:
         branches: Branches,
         registry: Callable[[MlflowModel | OciTags], Registry],
         with_trailers: Callable[[str, Sequence[tuple[str, str]]], str],
+        spec: ForgeSpec | None = None,
     ) -> None:
+        """With ``spec`` it acts for the releases of environments that name this forge, and for no others."""
+        self._spec = spec
         self._forge = forge
         self._branches = branches
         self._registry = registry
@@ -91,13 +95,28 @@ class Proposer:
 
     async def look(self, seen: Seen, now: datetime) -> None:
         """Look at the subscriptions that are due. One that fails hinders no other."""
-        subscriptions = {one.name: one for one in seen.catalog.subscriptions}
+        subscriptions = {one.name: one for one in seen.catalog.subscriptions if self._is_ours(one, seen.catalog)}
         self.standing = {name: kept for name, kept in self.standing.items() if name in subscriptions}
-        self._registries = {name: kept for name, kept in self._registries.items() if name in subscriptions}
+        for name in self._registries.keys() - subscriptions.keys():
+            await self._registries.pop(name)[1].aclose()
         for name, subscription in subscriptions.items():
             before = self.standing.get(name)
             if before is None or now - before.at >= subscription.spec.interval:
                 self._note(name, await self._look(subscription, seen, now))
+
+    async def aclose(self) -> None:
+        """Close the connections to all registries."""
+        while self._registries:
+            await self._registries.popitem()[1][1].aclose()
+
+    def _is_ours(self, subscription: Subscription, catalog: Catalog) -> bool:
+        if self._spec is None:
+            return True
+        try:
+            return catalog.resolve(subscription.spec.release).environment.spec.forge == self._spec
+        except ManifestError:
+            # What is wrong with the release is told where releases are.
+            return False
 
     async def _look(self, subscription: Subscription, seen: Seen, now: datetime) -> Standing:
         try:
@@ -125,15 +144,18 @@ class Proposer:
                     raise Unavailable(f"there is no file {source.path} in the repository")
                 offer = offer_of(source.path, content)
             case MlflowModel() | OciTags():
-                offer = await self._registry_of(subscription.name, source).newest()
+                offer = await (await self._registry_of(subscription.name, source)).newest()
         return {component: offer} if offer else {}
 
-    def _registry_of(self, subscription: str, source: MlflowModel | OciTags) -> Registry:
+    async def _registry_of(self, subscription: str, source: MlflowModel | OciTags) -> Registry:
         """Kept between looks, so that what has been read of a version need not be read again."""
         known = self._registries.get(subscription)
-        if known is None or known[0] != source:
-            self._registries[subscription] = known = (source, self._registry(source))
-        return known[1]
+        if known is not None and known[0] == source:
+            return known[1]
+        if known is not None:
+            await known[1].aclose()
+        self._registries[subscription] = (source, self._registry(source))
+        return self._registries[subscription][1]
 
     # --- pull requests ----------------------------------------------------------------------------------
 

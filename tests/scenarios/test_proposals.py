@@ -50,6 +50,9 @@ class Shelf:
             raise self.newest_is
         return self.newest_is
 
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
 
 class Bots:
     """The bots of a world; ``look`` makes a round some time after the last."""
