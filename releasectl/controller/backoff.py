@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from releasectl.ports import Clock
 
@@ -22,6 +22,11 @@ class Backoff:
     def waiting(self) -> bool:
         """Whether it is to be left alone now."""
         return self._clock.now() < self._until
+
+    @property
+    def until(self) -> datetime:
+        """When it may be tried again."""
+        return self._until
 
     def failed(self, *, at_least: timedelta | None = None) -> None:
         """It failed; ``at_least`` is the pause that the other side asked for."""

@@ -36,8 +36,10 @@ class EditedManifests:
 
     def blocked(self, decision: Decision) -> str:
         """Why a promotion must not be recorded: its manifest cannot be edited. Empty if it may be."""
-        if decision.action is not Action.PROMOTE:
+        if decision.action is not Action.PROMOTE or decision.edit is None:
             return ""
+        if why := self._untrusted.get(_path(decision)):
+            return f"{_path(decision)}: {why}"
         try:
             return "" if self._edited(decision) is not None else f"{_path(decision)} is not there any more"
         except ManifestError as error:

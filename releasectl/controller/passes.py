@@ -28,6 +28,8 @@ from releasectl.controller.gather import Gatherer, why_invalid
 from releasectl.controller.gitseen import GitFault, GitView
 from releasectl.controller.gitview import PATIENCE, GitWatcher
 from releasectl.controller.pending import Pending
+from releasectl.controller.proposal import pushes
+from releasectl.controller.proposals import ForgeOf, Proposals
 from releasectl.controller.record import EditFile, Entry, WithTrailers, commits, entry_of
 from releasectl.controller.site import SiteFactory, SiteView
 from releasectl.controller.sites import Sites
@@ -116,6 +118,7 @@ class Controller:
         self._refused = {with_edits: _Refusal(Backoff(clock)) for with_edits in (True, False)}
         self._with_trailers = with_trailers
         self._gatherer = Gatherer(self._sites, self._book)
+        self._proposals = Proposals(repo, store, forge_of, clock, with_trailers)
 
     @property
     def sites(self) -> Sites:
@@ -165,6 +168,7 @@ class Controller:
             began = time.monotonic()
             view = self._git.view
             considered, faults = self._consider_all(view, collected, now)
+            await self._propose(view, considered)
             entries = [entry_of(c.given, c.decision) for c in considered.values() if c.decision.records]
             await self._act_first(entries, view)
             try:
@@ -213,6 +217,14 @@ class Controller:
             considered[release] = Considered(given, decide(given))
         return considered, faults
 
+    async def _propose(self, view: GitView, considered: dict[str, Considered]) -> None:
+        """Where manifests change by pull request, a promotion waits until it is merged."""
+        given = {release: one.given for release, one in considered.items()}
+        decisions = {release: one.decision for release, one in considered.items()}
+        for release, finding in (await self._proposals.settle(view, given, decisions)).items():
+            waits = replace(given[release], proposed=finding)
+            considered[release] = Considered(waits, decide(waits))
+
     def _desired(self, view: GitView) -> dict[str, Desired]:
         return self._gatherer.desired(view, self._states(view))
 
@@ -238,7 +250,7 @@ class Controller:
         if (fault := self._git.view.fault) and fault.reason is Reason.HISTORY_REWRITTEN:
             return _Recorded(fault=fault)
         try:
-            edits = await EditedManifests.load(self._git, batch)
+            edits = await EditedManifests.load(self._git, [entry for entry in batch if self._pushes(entry.decision)])
         except Unavailable as error:
             return _Recorded(fault=GitFault(Reason.GIT_UNAVAILABLE, error.message, error.hint))
         blocked = {
@@ -249,11 +261,18 @@ class Controller:
         batch = [entry for entry in batch if entry.decision.release not in blocked]
         # The manifests branch may be protected while the ledger is not: whatever needs no edit of a manifest
         # is recorded, and so is a rollback, which the ledger's quarantine keeps in force without the edit.
-        without = [entry for entry in batch if entry.decision.action is not Action.PROMOTE]
+        without = [
+            entry for entry in batch if entry.decision.action is not Action.PROMOTE or entry.decision.edit is None
+        ]
         done = await self._push(batch, edits.edit, with_edits=True)
         if done.fault and done.fault.reason is Reason.GIT_DENIED:
             done = replace(await self._push(without, _no_edit, with_edits=False), fault=done.fault)
         return replace(done, blocked=blocked)
+
+    def _pushes(self, decision: Decision) -> bool:
+        """Whether its edit goes to the manifests' branch with its record."""
+        desired = self._git.view.desired.desired.get(decision.release)
+        return desired is None or pushes(decision, desired.environment.spec.write_back)
 
     async def _push(self, entries: Sequence[Entry], edit: EditFile, *, with_edits: bool) -> _Recorded:
         """All of them or none. A host that refuses is asked again ever more rarely, not at every pass."""

@@ -19,7 +19,7 @@ from typing import Any
 from releasectl import __version__
 from releasectl.controller.assignment import IN_GIT, assignment_document, assignment_path
 from releasectl.controller.ledger import decision_path, dump, pretty, request_path, state_path
-from releasectl.decide.inputs import Input
+from releasectl.decide.inputs import Finding, Input
 from releasectl.domain.base import format_time
 from releasectl.domain.decision import Action, Decision
 from releasectl.domain.reasons import Reason
@@ -65,6 +65,7 @@ def entry_of(given: Input, decision: Decision) -> Entry:
                 "requests": [request.to_data() for request in given.requests],
                 "invalid": given.invalid,
                 "quarantine": {key: held.to_data() for key, held in given.quarantine.items()},
+                **({"proposed": _finding(given.proposed)} if given.proposed else {}),
             },
             "made_by": made_by(),
         },
@@ -183,6 +184,11 @@ def _consequence(decision: Decision) -> str:
     if decision.action is Action.PROMOTE:
         return textwrap.fill(f"Stable is now {serves}.", 90)
     return ""
+
+
+def _finding(finding: Finding) -> dict[str, str]:
+    request = {"request": finding.request.id} if finding.request else {}
+    return {"reason": finding.reason.value, "message": finding.message, **request}
 
 
 def _capitalised(text: str) -> str:

@@ -20,12 +20,13 @@ from releasectl.controller.desired import DesiredReader
 from releasectl.controller.ledger import pretty
 from releasectl.controller.record import RECORD_FORMAT, entry_of, made_by
 from releasectl.decide.chain import decide
-from releasectl.decide.inputs import Desired, Input
+from releasectl.decide.inputs import Desired, Finding, Input
 from releasectl.domain.base import Model
 from releasectl.domain.decision import EffectiveState, PersonRequest, Quarantine
 from releasectl.domain.metric import BUILT_IN, Metric
 from releasectl.domain.observation import Observation
 from releasectl.domain.policy import PromotionPolicy
+from releasectl.domain.reasons import Reason
 from releasectl.errors import ReleasectlError
 from releasectl.evaluate.components import Graph
 from releasectl.evaluate.evaluation import Evaluation, evaluate
@@ -128,7 +129,17 @@ def _input(given: Mapping[str, Any], desired: Desired | None) -> Input:
         requests=tuple(_read(PersonRequest, request) for request in given["requests"]),
         quarantine={key: _read(Quarantine, held) for key, held in given["quarantine"].items()},
         invalid=given["invalid"],
+        proposed=_proposed(given),
     )
+
+
+def _proposed(given: Mapping[str, Any]) -> Finding | None:
+    finding = given.get("proposed")
+    if finding is None:
+        return None
+    requests = (_read(PersonRequest, request) for request in given["requests"])
+    request = next((request for request in requests if request.id == finding.get("request")), None)
+    return Finding(Reason(finding["reason"]), finding["message"], request=request)
 
 
 def _evaluation(desired: Desired | None, state: EffectiveState | None, observed: Observation) -> Evaluation:

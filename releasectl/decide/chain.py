@@ -1,8 +1,8 @@
 """The order of the checks, and the one decision that follows.
 
-A trial is asked, in this order: does anything take the candidate back, does a person want it promoted,
-does a person want something else, does anything hold it; only then what its strategy proposes. The first
-finding wins. Nothing on trial: the manifest is compared with the state.
+A trial is asked, in this order: is its promotion merged already, does anything take the candidate back, does a
+person want it promoted, does a person want something else, does anything hold it; only then what its strategy
+proposes. The first finding wins. Nothing on trial: the manifest is compared with the state.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import assert_never
 
-from releasectl.decide import checks, outcomes, people
+from releasectl.decide import checks, merges, outcomes, people
 from releasectl.decide.checks import desired_of, first_request, progress_of, stage_of, state_of
 from releasectl.decide.freezes import frozen
 from releasectl.decide.inputs import Finding, Input
 from releasectl.decide.quarantine import holding, stale
-from releasectl.domain.decision import Decision, PersonAction
+from releasectl.domain.decision import Action, Decision, PersonAction
 from releasectl.domain.observation import Health
 from releasectl.domain.reasons import Reason
 from releasectl.domain.release import STABLE
@@ -58,7 +58,10 @@ def decide(given: Input) -> Decision:
         return _unknown(given)
     if given.state.progress is None:
         return _idle(given)
-    return _trial(given)
+    decision = _trial(given)
+    if decision.action is Action.PROMOTE and decision.edit and given.proposed:
+        return outcomes.proposed(given, given.proposed)
+    return decision
 
 
 def first_finding(given: Input, order: Sequence[Check]) -> Finding | None:
@@ -67,6 +70,8 @@ def first_finding(given: Input, order: Sequence[Check]) -> Finding | None:
 
 
 def _trial(given: Input) -> Decision:
+    if finding := merges.merged(given):
+        return outcomes.merged(given, finding)
     if finding := first_finding(given, TAKE_BACK):
         no_way_back = checks.stable_failed(given, finding)
         return outcomes.hold(given, no_way_back) if no_way_back else outcomes.rollback(given, finding)

@@ -71,6 +71,9 @@ class Input:
     invalid: str = ""
     turn: Finding | None = None
     """Why a trial must not start in this pass although nothing else is against it: others come first."""
+    proposed: Finding | None = None
+    """Why a promotion must not happen in this pass although it is decided: its edit is proposed in a pull request and
+    not merged. It may settle the request of the person who asked for the promotion."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any
 from releasectl.decide.assignments import first_assignment, reassigned
 from releasectl.decide.checks import desired_of, progress_of, state_of
 from releasectl.decide.inputs import Finding, Input
+from releasectl.decide.merges import by_pull_request
 from releasectl.decide.quarantine import added, holds
 from releasectl.domain.assignment import Assignment
 from releasectl.domain.base import WHOLE, digest_of
@@ -43,6 +44,8 @@ _WAITING = frozenset(
         Reason.COLLECTING_SAMPLES,
         Reason.AWAITING_EVIDENCE,
         Reason.AWAITING_APPROVAL,
+        Reason.AWAITING_MERGE,
+        Reason.FORGE_UNAVAILABLE,
         Reason.FROZEN,
         Reason.WAITING_FOR_TURN,
     }
@@ -55,6 +58,7 @@ _FOR_PEOPLE = frozenset(
         Reason.SAMPLE_RATIO_MISMATCH,
         Reason.NO_WAY_BACK,
         Reason.EXCEEDS_CAP,
+        Reason.MERGE_DECLINED,
     }
 )
 
@@ -172,7 +176,8 @@ def next_stage(given: Input, following: int, finish: Finish) -> Decision:
         Action.ADVANCE,
         Finding(Reason.STAGE_PASSED, message, candidate=kept[0]),
         after,
-        edit=_edit(desired_of(given).release, drop=dropped) if dropped else None,
+        # By pull request the manifest names them until one that ends the trial is merged.
+        edit=edit_of(desired_of(given).release, drop=dropped) if dropped and not by_pull_request(given) else None,
     )
 
 
@@ -189,8 +194,18 @@ def promote(given: Input, candidate: str, finding: Finding) -> Decision:
         Action.PROMOTE,
         Finding(finding.reason, message, candidate=candidate, request=finding.request),
         after,
-        edit=_edit(release, promote=candidate, drop=others),
+        edit=edit_of(release, promote=candidate, drop=others),
     )
+
+
+def merged(given: Input, finding: Finding) -> Decision:
+    """The candidate is stable in the manifest already: it serves everything, and there is nothing left to edit."""
+    return _settled(given, finding, Action.PROMOTE)
+
+
+def proposed(given: Input, finding: Finding) -> Decision:
+    """A promotion waits for its pull request; recorded only where that settles a person's request."""
+    return noted(given, finding, {}) if finding.request else hold(given, finding)
 
 
 def rollback(given: Input, finding: Finding) -> Decision:
@@ -212,7 +227,9 @@ def rollback(given: Input, finding: Finding) -> Decision:
         after["intent"] = ""
     if not state.candidates:
         after["epoch"] = state.epoch
-    edit = None if withdrawn or given.invalid else _edit(release, drop=names)
+    edit = None if withdrawn or given.invalid else edit_of(release, drop=names)
+    if edit and by_pull_request(given):
+        edit = _at_the_end(given, names, after)
     message = finding.message + (_what_follows(release, drop=names) if edit else "")
     decision = _decision(
         given,
@@ -307,11 +324,24 @@ def _dropping(given: Input, names: tuple[str, ...]) -> dict[str, Any]:
     state, release = state_of(given), desired_of(given).release
     return {
         "variants": {name: variant for name, variant in state.variants.items() if name not in names},
-        "intent": release.settled(drop=names).intent,
+        "intent": release.intent if by_pull_request(given) else release.settled(drop=names).intent,
     }
 
 
-def _edit(release: Release, *, promote: str | None = None, drop: tuple[str, ...] = ()) -> Edit:
+def _at_the_end(given: Input, names: tuple[str, ...], after: dict[str, Any]) -> Edit | None:
+    """The edit of a rollback that may have to be proposed: one for the whole trial, when all of it is over."""
+    state, release = state_of(given), desired_of(given).release
+    if not set(names) >= set(state.candidates):
+        return None
+    before = tuple(c.name for c in release.spec.candidates if c.name not in state.candidates)
+    if state.progress is None or release.intent != state.intent or not before:
+        return edit_of(release, drop=names)
+    # Some were dropped before and nothing holds them back: as the manifest stands now, all of it is settled.
+    after["intent"] = release.intent
+    return edit_of(release, drop=(*before, *names))
+
+
+def edit_of(release: Release, *, promote: str | None = None, drop: tuple[str, ...] = ()) -> Edit:
     """What the manifest must become: see ``Release.settled``."""
     lines: dict[str, tuple[str, ...]] = {}
     for name in (promote,) if promote else drop:

@@ -29,10 +29,11 @@ from releasectl.controller.passes import Controller, Report
 from releasectl.controller.site import Site
 from releasectl.controller.status import StatusBoard
 from releasectl.domain.decision import EffectiveState, PersonAction, PersonRequest
+from releasectl.domain.forge import ForgeSpec
 from releasectl.domain.metric import Metric
 from releasectl.domain.observation import Counts, ReadState
 from releasectl.domain.status import ReleaseStatus, StatusReport
-from releasectl.ports import Commit, Heads, Increment, MetricSource, RouteTable, SourceReading
+from releasectl.ports import Commit, Forge, Heads, Increment, MetricSource, RouteTable, SourceReading
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -235,6 +236,7 @@ class World:
         """How long a pass waits for git."""
         self.wrap: Callable[[str, Any], Any] = lambda kind, port: port
         """Puts a test's own layer around a port: ``wrap(kind, port)``."""
+        self.forge_of: Callable[[ForgeSpec | None], Forge | None] = lambda spec: None
         self.restart()
 
     @classmethod
@@ -270,6 +272,7 @@ class World:
             ),
             clock=self.clock,
             with_trailers=append_trailers,
+            forge_of=lambda spec: self.forge_of(spec),  # noqa: PLW0108 - a test may put in another one later
             git_patience=self.patience,
         )
         return store, controller

@@ -34,15 +34,17 @@ def bring(runner: Runner, branch: str) -> str | None:
     return found.out.decode().strip()
 
 
-def push_branch(runner: Runner, commit: str, branch: str, replaces: str | None, opening: Opening | None) -> None:
-    """Push one commit as a branch that must be at ``replaces``, or must not exist.
+def push_branch(
+    runner: Runner, commit: str, branch: str, *, into: str, replaces: str | None, opening: Opening | None
+) -> None:
+    """Push one commit as a branch that must be at ``replaces``, or must not exist; a pull request goes ``into`` one.
 
     With an ``opening`` for Gitea no branch is pushed: the commit goes to ``refs/for/``, and Gitea keeps it as the pull
     request of this topic and account, whatever it was before.
     """
-    options = [f"--push-option={option}" for option in _push_options(branch, opening)]
+    options = [f"--push-option={option}" for option in _push_options(branch, into, opening)]
     if opening and opening.kind == "gitea":
-        target, lease = f"refs/for/{opening.base}", []
+        target, lease = f"refs/for/{into}", []
     else:
         target, lease = _HEADS + branch, [f"--force-with-lease={_HEADS}{branch}:{replaces or ''}"]
     result = runner.run("push", *_OPTIONS, *options, *lease, "--", "origin", f"{commit}:{target}")
@@ -50,7 +52,7 @@ def push_branch(runner: Runner, commit: str, branch: str, replaces: str | None, 
         raise push_error(parse_porcelain(result.out.decode("utf-8", "replace")), result.err, runner.remote.url)
 
 
-def _push_options(branch: str, opening: Opening | None) -> Iterator[str]:
+def _push_options(branch: str, into: str, opening: Opening | None) -> Iterator[str]:
     if opening is None:
         return
     title = " ".join(opening.title.split())
@@ -62,7 +64,7 @@ def _push_options(branch: str, opening: Opening | None) -> Iterator[str]:
         yield "description={base64}" + base64.b64encode(opening.body.encode()).decode()
         return
     yield "merge_request.create"
-    yield f"merge_request.target={opening.base}"
+    yield f"merge_request.target={into}"
     yield f"merge_request.title={title}"
     # GitLab turns these two characters into a new line.
     yield "merge_request.description=" + opening.body.replace("\n", "\\n")
