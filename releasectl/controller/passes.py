@@ -107,6 +107,7 @@ class Controller:
         sites: SiteFactory,
         clock: Clock,
         with_trailers: WithTrailers,
+        forge_of: ForgeOf = lambda _: None,
         git_patience: timedelta = PATIENCE,
     ) -> None:
         self._git = GitWatcher(repo, clock, patience=git_patience)
