@@ -6,12 +6,12 @@ The rates are assumed, after the press desk's story on small print: wrong labels
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import pytest
 
-from releasectl.controller.passes import Report
+from releasectl.domain.decision import EffectiveState
 from tests.scenarios.world import POLICY, World
 
 RELEASE = """\
@@ -41,13 +41,10 @@ PATH = "releases/shop.yaml"
 class GraphWorld(World):
     """A world whose users notice which versions answered together."""
 
-    async def run_pass(self) -> Report:
-        report = await self.controller.run_pass()
-        self.seen = self.board.update(report, self.router.entry_url)
-        for name, state in report.states.items():
+    def _learn(self, states: Mapping[str, EffectiveState]) -> None:
+        for name, state in states.items():
             for variant in state.variants.values():
                 self.users.versions[name, variant.tag] = "+".join(one.name for one in variant.versions.values())
-        return report
 
     def try_out(self, name: str, versions: str) -> None:
         """A person's commit that puts a candidate into the manifest."""

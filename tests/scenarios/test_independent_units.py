@@ -208,6 +208,28 @@ async def test_a_reverted_promotion_begins_with_that_component_again(world: Grap
     assert world.state().stable.versions["ocr"].name == "1.0"
 
 
+async def test_whoever_asked_for_a_line_is_its_author_after_the_controllers_own_edit_as_well(
+    worlds: Callable[..., GraphWorld],
+) -> None:
+    gated = RELEASE.replace("steps: [10, 50], interval: 10s}", "steps: [50], interval: 5s}, {type: approval}")
+    world = worlds(template=gated)
+    world.users.error_rates["2.0+1.0"] = 0.10
+    world.replace(PATH, "  strategy:", UNIT + "  strategy:", by="ada")
+    await world.run_for(1)
+    await world.run_until(lambda: world.condition() == "AwaitingApproval", every=2.0)
+    world.ask(PersonAction.APPROVE, by="bob")
+    await world.run_until(lambda: world.reasons()[-1] == "PROMOTE Approved")
+    await world.run_until(lambda: world.condition() == "AwaitingApproval", every=2.0)
+    assert on_trial(world) == {"ocr": "2.0", "sentiment": "2.0"}
+    world.ask(PersonAction.APPROVE, by="ada")
+    await world.run_for(3)
+    assert world.reasons()[-1] == "HOLD Refused"
+    # The approval of the first component was of that component.
+    assert world.state().votes == ()
+    world.ask(PersonAction.APPROVE, by="bob")
+    await world.run_until(lambda: world.reasons()[-1] == "PROMOTE Approved")
+
+
 async def test_a_rollback_that_waits_for_git_leaves_a_line_that_a_person_put_in_its_place(
     worlds: Callable[..., GraphWorld],
 ) -> None:
