@@ -13,7 +13,6 @@ from typing import Any
 import structlog
 from prometheus_client import CollectorRegistry
 
-from releasectl.adapters.forge.forges import Forges
 from releasectl.api.app import create_app
 from releasectl.api.hook_events import HookEvent, HookKind
 from releasectl.api.origin import LOOPBACK
@@ -122,6 +121,7 @@ class Service:
             if event.branch in known and event.commit != known[event.branch]:
                 self._wake.set()
         elif event.pull is not None:
+            self.wired.controller.pulls_moved()
             for on_pull in self._on_pulls:
                 on_pull(event.pull)
 
@@ -145,8 +145,7 @@ class Service:
     async def until(self, stop: asyncio.Event) -> None:
         """Passes until told to stop."""
         tidying = asyncio.create_task(self._tidy())
-        forges = Forges(branch=self._location.branch)
-        self._desks = desks = Desks(self._location, self.wired.store, SteadyClock(), forges=forges)
+        self._desks = desks = Desks(self._location, self.wired.store, SteadyClock(), forges=self.wired.forges)
         self.listen_to_pulls(desks.poke)
 
         def take(report: Report) -> None:
@@ -159,7 +158,6 @@ class Service:
             tidying.cancel()
             await asyncio.gather(tidying, return_exceptions=True)
             await desks.close()
-            await forges.aclose()
 
     async def _tidy(self) -> None:
         """Once in a while: drop old events, repack the mirror."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from releasectl.adapters.forge.forges import Forges
 from releasectl.adapters.git.repo import GitRepo
 from releasectl.adapters.git.trailers import append_trailers
 from releasectl.adapters.metrics.envoy import EnvoySource
@@ -104,9 +105,12 @@ class Wired:
     log: EventLog
     store: SqliteStore
     repo: GitRepo
+    forges: Forges
 
     async def close(self) -> None:
         """Let go of everything; traffic goes on."""
+        await self.controller.aclose()
+        await self.forges.aclose()
         await self.sites.close()
         self.store.close()
         self.repo.close()
@@ -124,5 +128,8 @@ def wire(location: Location, *, cwd: Path, events_url: str) -> Wired:
     store = SqliteStore(location.state / "evidence.sqlite")
     log = EventLog(location.state / "events.sqlite")
     sites = SiteBuilder(location.state, cwd, log, events_url)
-    controller = Controller(repo=repo, store=store, sites=sites, clock=SteadyClock(), with_trailers=append_trailers)
-    return Wired(controller, sites, log, store, repo)
+    forges = Forges(branch=location.branch)
+    controller = Controller(
+        repo=repo, store=store, sites=sites, clock=SteadyClock(), with_trailers=append_trailers, forge_of=forges
+    )
+    return Wired(controller, sites, log, store, repo, forges)

@@ -125,6 +125,14 @@ class Controller:
     def sites(self) -> Sites:
         return self._sites
 
+    def pulls_moved(self) -> None:
+        """Something happened to a pull request: the next pass looks at ours."""
+        self._proposals.nudge()
+
+    async def aclose(self) -> None:
+        """End what is under way beside the passes."""
+        await self._proposals.aclose()
+
     async def run_pass(self) -> Report:
         """Look at everything once and do what follows. Raises nothing that the outside can cause."""
         now = self._clock.now()
