@@ -23,6 +23,8 @@ from releasectl.domain.evidence import Arm, Evidence
 from releasectl.domain.observation import Observation, ReadState
 from releasectl.domain.observation import Reading as Raw
 from releasectl.domain.policy import Guardrail, Objective
+from releasectl.domain.reward import ArmReward
+from releasectl.domain.strategy import Bandit
 from releasectl.evaluate.compared import AnyComparison
 from releasectl.evaluate.comparison import Limits, Reading, finite
 from releasectl.evaluate.evaluation import Evaluation
@@ -30,9 +32,11 @@ from releasectl.evaluate.guardrails import guardrail_comparison, judge_guardrail
 from releasectl.evaluate.means import TICK, MeanComparison
 from releasectl.evaluate.objectives import judge_objective, objective_comparison
 from releasectl.simulate.case import START, Case, at_look
+from releasectl.simulate.earned import Earnings
 from releasectl.simulate.trial import Run, Step
 from releasectl.simulate.world import Counted, Ints, variants_of
 from releasectl.strategies import STRATEGIES
+from releasectl.strategies.bandit import AT_LEAST_DAILY, may_propose
 
 Bools = NDArray[np.bool_]
 
@@ -139,6 +143,11 @@ class Batch:
     on_trial: Bools
     deadline: NDArray[np.float64]
     """Seconds after the start at which the stage has taken its whole time."""
+    stage: Ints
+    """The stage that each run is in."""
+    each_step: Bools
+    """Where samples are asked for anew at each step."""
+    earnings: Earnings
     steps: dict[int, list[Step]] = field(default_factory=dict)
     back: dict[int, list[Decision]] = field(default_factory=dict)
 
@@ -160,6 +169,9 @@ class Batch:
             needs_proof=np.zeros(count, dtype=bool),
             on_trial=np.ones((count, len(case.candidates)), dtype=bool),
             deadline=np.full(count, np.inf),
+            stage=np.zeros(count, dtype=np.int64),
+            each_step=np.ones(count, dtype=bool),
+            earnings=Earnings(case, count),
             steps={run: [] for run in ids},
         )
         batch._note(np.arange(count), case.state)
@@ -171,6 +183,8 @@ class Batch:
             known = counted.get(one.rule.metric)
             if known is not None:
                 one.add(known, self.epoch)
+        for stage, rows in self._earning():
+            self.earnings.add(stage, rows, counted, at_look(self.every, look))
         acting = np.flatnonzero(self._may_act(look))
         if not acting.size:
             return []
@@ -195,6 +209,8 @@ class Batch:
         self.states = [state for state, kept in zip(self.states, rows.tolist(), strict=True) if kept]
         for name in ("ids", "shares", "epoch", "since", "dwell", "gathers", "needs_proof", "on_trial", "deadline"):
             setattr(self, name, getattr(self, name)[rows])
+        self.stage, self.each_step = self.stage[rows], self.each_step[rows]
+        self.earnings.keep(rows)
         for one in self.compared:
             one.keep(rows)
 
@@ -217,11 +233,32 @@ class Batch:
             if isinstance(one.rule, Guardrail):
                 take_back |= asked & one.harmful
             enough = one.seen & (one.step.min(axis=1) >= self.case.desired.policy.spec.min_samples)
-            ready &= enough | ~asked
+            ready &= enough | ~asked | ~self.each_step
             passing[:, one.column - 1] &= one.proven
-        proven = (passing & self.on_trial).any(axis=1)
-        proposes = ready & (proven | ~self.needs_proof)
+        proven = passing & self.on_trial
+        proposes = ready & (proven.any(axis=1) | ~self.needs_proof)
+        for stage, rows in self._earning():
+            for row in rows[proposes[rows]].tolist():
+                proposes[row] = self._may_move(row, stage, look, proven[row])
         return np.asarray(take_back | self._jointly_harmful() | proposes | ~self.gathers)
+
+    def _may_move(self, row: int, stage: Bandit, look: int, proven: Bools) -> bool:
+        """Whether a bandit might end, or move its shares."""
+        state, now = self.states[row], at_look(self.every, look)
+        started = state.progress.step_started_at if state.progress else now
+        return may_propose(
+            stage,
+            self.earnings.read(row, stage, state.candidates, now),
+            state.allocation,
+            wanted=self.case.desired.policy.spec.min_samples,
+            proven=[name for name, passes in zip(self.case.candidates, proven.tolist(), strict=True) if passes],
+            due=now - started >= AT_LEAST_DAILY,
+        )
+
+    def _earning(self) -> list[tuple[Bandit, Ints]]:
+        """Every stage that earns, and the runs that are in it."""
+        stages = [(place, one) for place, one in enumerate(self.case.desired.stages) if isinstance(one, Bandit)]
+        return [(stage, np.flatnonzero(self.stage == place)) for place, stage in stages]
 
     def _jointly_harmful(self) -> Bools:
         policy = self.case.desired.policy.spec
@@ -246,10 +283,16 @@ class Batch:
         return self.case.decide(
             state,
             Observation(),
-            Evaluation(evidence=tuple(rows)),
+            Evaluation(evidence=tuple(rows), rewards=self._rewards(row, look)),
             served_since=at_look(self.every, int(self.since[row])),
             now=at_look(self.every, look),
         )
+
+    def _rewards(self, row: int, look: int) -> tuple[ArmReward, ...]:
+        stage = self.case.desired.stage(self.states[row])
+        if not isinstance(stage, Bandit):
+            return ()
+        return self.earnings.read(row, stage, self.states[row].candidates, at_look(self.every, look))
 
     def _evidence(self, one: _Compared, row: int, limits: Limits) -> Evidence:
         stable, tried = one.arms(row)
@@ -280,6 +323,8 @@ class Batch:
             for one in self.compared:
                 one.step[row] = 0
         state = self.case.approved(state, at_look(self.every, look))
+        if state.progress and state.progress.stage != self.stage[row]:
+            self.earnings.forget(row)
         self.states[row] = state
         self._note(np.array([row]), state)
 
@@ -292,7 +337,8 @@ class Batch:
         self.shares[rows] = [state.allocation.share(name) for name in variants_of(self.case.candidates)]
         self.epoch[rows] = state.epoch
         self.dwell[rows] = max(strategy.dwell(stage), policy.min_dwell).total_seconds()
-        self.gathers[rows] = strategy.gathers
+        self.stage[rows] = progress.stage
+        self.gathers[rows], self.each_step[rows] = strategy.gathers, strategy.samples_each_step
         # Before its last step a canary moves on without proof, and a watch asks for none.
         last = progress.step + 1 == strategy.steps(stage)
         self.needs_proof[rows] = stage.type == "ab" or (stage.type == "canary" and last)

@@ -11,11 +11,12 @@ from releasectl.domain.decision import Decision, EffectiveState, PersonAction, P
 from releasectl.domain.observation import Health, Observation, VariantHealth
 from releasectl.domain.release import STABLE, Candidate, Release, Version
 from releasectl.evaluate.evaluation import Evaluation
+from releasectl.strategies.approval import people
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 """When every run begins; no decision depends on the date."""
 
-BATCHED = frozenset({"canary", "ab", "approval", "watch"})
+BATCHED = frozenset({"canary", "ab", "bandit", "approval", "watch"})
 """Stages of which ``batch`` knows when they certainly hold; others are simulated run by run."""
 
 
@@ -76,7 +77,8 @@ class Case:
         stage = self.desired.stage(state)
         if stage is None or stage.type != "approval" or state.votes:
             return state
-        names = stage.from_[: stage.required] or tuple(f"person-{n + 1}" for n in range(stage.required))
+        known = people(stage, self.desired.environment.spec.teams)
+        names = known[: stage.required] or tuple(f"person-{n + 1}" for n in range(stage.required))
         votes = tuple(PersonRequest(id=name, action=PersonAction.APPROVE, by=name, at=now) for name in names)
         return state.model_copy(update={"votes": votes})
 

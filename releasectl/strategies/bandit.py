@@ -44,7 +44,7 @@ class BanditStrategy:
     def propose(self, stage: Bandit, situation: Situation) -> Proposal:
         rewards = situation.rewards
         wanted = situation.policy.min_samples
-        young = [f"{row.variant} {row.trials}" for row in rewards if row.trials < wanted]
+        young = _young(rewards, wanted)
         if young or not rewards:
             lacking = ", ".join(young) or "nothing is counted"
             return Wait(Reason.COLLECTING_SAMPLES, f"outcomes of {stage.objective}: {lacking}; {wanted} are wanted")
@@ -54,9 +54,34 @@ class BanditStrategy:
         return 0
 
 
+def may_propose(
+    stage: Bandit, rewards: Sequence[ArmReward], present: Allocation, *, wanted: int, proven: Sequence[str], due: bool
+) -> bool:
+    """Whether more than waiting may be proposed: what can be told without the evidence, of many trials at once.
+
+    ``proven`` are the candidates whose guardrails and objectives pass; ``due`` says that a day has gone by.
+    """
+    if not rewards or _young(rewards, wanted):
+        return False
+    leader = _leader(rewards)
+    if leader.expected_loss * leader.scale <= stage.tolerance and (
+        leader.variant == STABLE or leader.variant in proven
+    ):
+        return True
+    return due or _shift(rewards, present, shares_for(stage, rewards, present)) >= stage.min_shift
+
+
+def _young(rewards: Sequence[ArmReward], wanted: int) -> list[str]:
+    return [f"{row.variant} {row.trials}" for row in rewards if row.trials < wanted]
+
+
+def _leader(rewards: Sequence[ArmReward]) -> ArmReward:
+    return max(rewards, key=lambda row: row.p_best)
+
+
 def _end(stage: Bandit, situation: Situation) -> Finish | Refuse | None:
     """What ends the stage; None while the posterior or the always-valid evidence wants more."""
-    leader = max(situation.rewards, key=lambda row: row.p_best)
+    leader = _leader(situation.rewards)
     if leader.expected_loss * leader.scale > stage.tolerance:
         return None
     lost = amount(leader.expected_loss, leader.unit)
@@ -97,7 +122,7 @@ def _move(stage: Bandit, situation: Situation) -> Move | Wait:
     """The next shares, or why they stay."""
     after = shares_for(stage, situation.rewards, situation.allocation)
     before = situation.allocation
-    shift = max(abs(after.share(row.variant) - before.share(row.variant)) for row in situation.rewards) / 100
+    shift = _shift(situation.rewards, before, after)
     due = situation.now - situation.progress.step_started_at >= AT_LEAST_DAILY
     chances = ", ".join(f"{row.variant} {100 * row.p_best:.3g} %" for row in situation.rewards)
     if shift < stage.min_shift and not (due and shift):
@@ -105,6 +130,11 @@ def _move(stage: Bandit, situation: Situation) -> Move | Wait:
         return Wait(Reason.AWAITING_EVIDENCE, text)
     update = situation.progress.step + 1
     return Move(after, update, Reason.REALLOCATED, f"chance of being best: {chances}; now {after}")
+
+
+def _shift(rewards: Sequence[ArmReward], before: Allocation, after: Allocation) -> float:
+    """The largest move of a share, in points."""
+    return max(abs(after.share(row.variant) - before.share(row.variant)) for row in rewards) / 100
 
 
 def shares_for(stage: Bandit, rewards: Sequence[ArmReward], present: Allocation) -> Allocation:

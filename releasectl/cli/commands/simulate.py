@@ -86,8 +86,8 @@ def simulate(
 
     Runs the same decisions that a controller makes, look by look, and tells how often they are wrong and how
     long they take: once without any difference between candidate and stable, and once with --effect, or with
-    harm of twice the first guardrail's margin. Every number has its standard error. A strategy with a bandit
-    is simulated run by run and takes longer; give fewer --runs.
+    harm of twice the first guardrail's margin. Every number has its standard error. A bandit's posteriors
+    take their time and a shadow is simulated run by run; give fewer --runs.
     """
     from releasectl.cli.folder import catalog_of, desired_in
     from releasectl.cli.worlds import world_of

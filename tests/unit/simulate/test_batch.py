@@ -24,6 +24,11 @@ BOTH = (
     " {metric: slow-requests, margin: {percent: 50}, limit: 20}],"
     " objectives: [{metric: click, goal: superior}], minSamples: 200, maxDuration: 25m, watch: {for: 2m}}"
 )
+EARNS = (
+    "{guardrails: [{metric: error-rate, margin: {points: 2}}],"
+    " objectives: [{metric: click, goal: superior}], minSamples: 100, maxDuration: 25m}"
+)
+BANDIT = "[{type: bandit, objective: click, every: 2m, tolerance: 1}]"
 MEANS = (
     "{guardrails: [{metric: error-rate, margin: {points: 2}}, {metric: latency, margin: {units: 8}, limit: 150}],"
     " objectives: [{metric: worth, goal: superior}], minSamples: 50, maxDuration: 25m}"
@@ -63,6 +68,25 @@ WORLDS = {
             "worth": Rate(20.0, {"new": 3.0}, parse_duration("90s"), Spread(12.0, 0.0001)),
         },
         12.0,
+    ),
+    "a bandit of three whose clicks come late": (
+        a_case(policy=EARNS, strategy=BANDIT, candidates=TWO),
+        {"error-rate": Rate(0.01), "click": Rate(0.1, {"new": 0.06, "other": -0.02}, parse_duration("90s"))},
+        20.0,
+    ),
+    "a bandit after a canary, of which one arm is harmful": (
+        a_case(policy=EARNS, strategy=f"[{{type: canary, steps: [20], interval: 2m}}, {BANDIT[1:]}", candidates=TWO),
+        {"error-rate": Rate(0.01, {"other": 0.06}), "click": Rate(0.3, {"new": 0.001, "other": 0.1})},
+        20.0,
+    ),
+    "a bandit of a mean that forgets": (
+        a_case(
+            policy=EARNS.replace("click", "worth"),
+            strategy=BANDIT.replace("click", "worth").replace("every", "halfLife: 10m, method: top-two, every"),
+            candidates=TWO,
+        ),
+        {"error-rate": Rate(0.01), "worth": Rate(20.0, {"new": 3.0}, spread=Spread(12.0, 0.0001))},
+        10.0,
     ),
     "too little to tell": (
         a_case(policy=BOTH, strategy=QUICK),
