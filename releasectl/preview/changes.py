@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from releasectl.decide.inputs import Desired
-from releasectl.domain.base import format_duration
+from releasectl.domain.base import Model, format_duration
 from releasectl.domain.policy import Watch
 from releasectl.domain.release import STABLE, Component, Release, Version
 from releasectl.domain.strategy import ABTest, Approval, Bandit, Canary, Shadow, Stage
@@ -79,7 +79,7 @@ def _changes(before: Desired, after: Desired) -> Iterator[Change]:
     yield from _components(old, new)
     yield from _chosen(old, new)
     yield from _strategy(old, new)
-    yield from _fields("route", old.spec.route.to_data(), new.spec.route.to_data())
+    yield from _fields("route", _data(old.spec.route), _data(new.spec.route))
     if old.entry != new.entry:
         yield Change(sign="~", subject="route", name="entry", before=old.entry, after=new.entry)
     yield from _referred("policy", before.policy.name, after.policy.name, before.policy.spec, after.policy.spec)
@@ -87,7 +87,7 @@ def _changes(before: Desired, after: Desired) -> Iterator[Change]:
     yield from _referred(
         "environment", before.environment.name, after.environment.name, before.environment.spec, after.environment.spec
     )
-    yield from _fields("release", old.metadata.to_data(), new.metadata.to_data())
+    yield from _fields("release", _data(old.metadata), _data(new.metadata))
 
 
 def _components(old: Release, new: Release) -> Iterator[Change]:
@@ -102,7 +102,7 @@ def _components(old: Release, new: Release) -> Iterator[Change]:
             edges = [", ".join(one.after) or "nothing" for one in (was, now)]
             yield Change(sign="~", subject="component", name=f"{name} after", before=edges[0], after=edges[1])
         if was.interface != now.interface:
-            yield from _fields("contract", was.interface.to_data(), now.interface.to_data(), name)
+            yield from _fields("contract", _data(was.interface), _data(now.interface), name)
 
 
 def _versions(was: Component, now: Component) -> Iterator[Change]:
@@ -116,7 +116,7 @@ def _versions(was: Component, now: Component) -> Iterator[Change]:
             yield Change(sign="+" if new else "-", subject="version", name=shown, note=told)
             continue
         note = "another artifact under the same name" if old.identity != new.identity else ""
-        for path, left, right in differences(old.to_data(), new.to_data()):
+        for path, left, right in differences(_data(old), _data(new)):
             yield Change(
                 sign="~", subject="version", name=f"{shown} {path}", before=_text(left), after=_text(right), note=note
             )
@@ -165,7 +165,7 @@ def _strategy(old: Release, new: Release) -> Iterator[Change]:
                 after=stage_in_words(right) if right else None,
             )
         else:
-            yield from _fields("strategy", left.to_data(), right.to_data(), f"{name} ({right.type})")
+            yield from _fields("strategy", _data(left), _data(right), f"{name} ({right.type})")
 
 
 def _metrics(before: Desired, after: Desired) -> Iterator[Change]:
@@ -174,13 +174,13 @@ def _metrics(before: Desired, after: Desired) -> Iterator[Change]:
         if was is None or now is None:
             yield Change(sign="+" if now else "-", subject="metric", name=name)
         elif was != now:
-            yield from _fields("metric", was.to_data(), now.to_data(), name)
+            yield from _fields("metric", _data(was), _data(now), name)
 
 
 def _referred(subject: Literal["policy", "environment"], was: str, now: str, old: Any, new: Any) -> Iterator[Change]:
     if was != now:
         yield Change(sign="~", subject=subject, name="name", before=was, after=now)
-    yield from _fields(subject, old.to_data(), new.to_data())
+    yield from _fields(subject, _data(old), _data(new))
 
 
 def _fields(subject: Subject, was: Any, now: Any, prefix: str = "") -> Iterator[Change]:
@@ -212,9 +212,17 @@ def _artifact(version: Version | None) -> str:
     )
 
 
+def _data(model: Model) -> dict[str, Any]:
+    """With defaults: whoever leaves one out means it, and a change to it is one."""
+    data: dict[str, Any] = model.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return data
+
+
 def _text(value: Any) -> str | None:
     if value is None:
         return None
+    if isinstance(value, float):
+        return f"{value:g}"
     text = value if isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
 

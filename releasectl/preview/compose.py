@@ -14,7 +14,7 @@ from releasectl.errors import ManifestError, Problem
 from releasectl.manifests.catalog import Catalog
 from releasectl.preview.changes import changes, variants
 from releasectl.preview.contracts import contracts
-from releasectl.preview.course import course, effect_of, following, summary_of
+from releasectl.preview.course import Course, course, effect_of, following, summary_of
 from releasectl.preview.document import FORMAT, Plan, Preview, ProblemShown
 from releasectl.preview.ramp import exposure, ramp
 from releasectl.preview.selection import Compared
@@ -77,6 +77,10 @@ def _preview(name: str, compared: Compared, fleet: Fleet, asked: Asked, *, with_
     others = {one: found for one in fleet.states if (found := _desired(compared.after, one)[0])}
     differing = changes(before, after)
     coming = course(name, after, fleet, others, asked.at)
+    if before and after and before.release.intent == after.release.intent:
+        there = course(name, before, fleet, others, asked.at)
+        # What the base comes to anyway does not follow from the change.
+        coming = Course() if there.words == coming.words else coming
     effect = effect_of(coming, before, after, state, differing)
     preview = Preview(
         release=name,

@@ -49,8 +49,8 @@ def _unchanged(component: Component) -> Contract:
     interface = component.interface
     if interface.request is None and interface.response is None:
         return Contract(component=component.name, verdict="unchecked", message="no interface is declared")
-    edges = f" and along its edges from {', '.join(component.after)}" if component.after else ""
-    message = f"all versions keep the declared interface; it fits{edges}"
+    edges = f", which fits what {' and '.join(component.after)} gives" if component.after else ""
+    message = f"all versions keep the declared interface{edges}"
     return Contract(component=component.name, verdict="compatible", message=message)
 
 

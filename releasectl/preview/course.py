@@ -34,6 +34,12 @@ class Course:
     held_by: Decision | None = None
 
     @property
+    def words(self) -> tuple[object, ...]:
+        """What tells it from another course: times and texts aside."""
+        held = self.held_by
+        return (*((one.action, one.reason) for one in self.follows), held.reason if held else None)
+
+    @property
     def reasons(self) -> Collection[Reason]:
         return {decision.reason for decision in self.follows}
 

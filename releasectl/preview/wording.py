@@ -79,6 +79,8 @@ def stop_of(step: Step) -> str:
 
 def likely(preview: Preview, step: Step) -> str:
     """How long a step takes by the forecast; empty where there is none."""
+    if step.type == "approval":
+        return "as long as people take"
     worlds = preview.forecast.worlds if preview.forecast else ()
     for row in worlds[0].steps if worlds else ():
         if (row.stage, row.step) == (step.stage, step.step):

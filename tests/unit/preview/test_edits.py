@@ -92,7 +92,7 @@ def test_a_policy_that_changed_lets_the_trial_go_on_under_new_rules() -> None:
     (found,) = planned(BASE, after, on_trial()).releases
     assert (found.effect, found.follows) == ("tunes", ())
     assert "evidence begins anew" in found.summary
-    assert [(c.name, c.before, c.after) for c in found.changes] == [("guardrails[0].margin.points", "2.0", "1.0")]
+    assert [(c.name, c.before, c.after) for c in found.changes] == [("guardrails[0].margin.points", "2", "1")]
 
 
 def test_a_release_that_is_deleted_goes() -> None:
@@ -175,3 +175,14 @@ def test_a_release_asked_for_by_name_is_told_although_nothing_changes() -> None:
     assert found.effect == "nothing"
     assert found.ramp
     assert found.forecast is not None
+
+
+def test_what_the_base_comes_to_anyway_is_not_said_to_follow_from_the_change() -> None:
+    after = {**BASE, "policies/careful.yaml": POLICY.replace("points: 2", "points: 1")}
+    (found,) = planned(BASE, after).releases
+    assert (found.effect, found.follows) == ("tunes", ())
+
+
+def test_a_default_that_is_written_out_changes_nothing() -> None:
+    after = {**BASE, "policies/careful.yaml": POLICY + "  whenInconclusive: rollback\n"}
+    assert planned(BASE, after, on_trial()).is_empty
