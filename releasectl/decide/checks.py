@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from releasectl.decide.freezes import freezes_of, time_frozen
 from releasectl.decide.inputs import Desired, Finding, Input
+from releasectl.domain.attribution import Attribution
 from releasectl.domain.base import format_duration
 from releasectl.domain.decision import EffectiveState, PersonAction, PersonRequest, Progress
 from releasectl.domain.evidence import Evidence, MetricState, Verdict
@@ -19,6 +20,8 @@ from releasectl.domain.policy import Watch
 from releasectl.domain.reasons import Reason
 from releasectl.domain.release import STABLE
 from releasectl.domain.strategy import Stage
+from releasectl.evaluate.attribution import attribute
+from releasectl.evaluate.components import Graph
 from releasectl.evaluate.guardrails import jointly_harmful
 from releasectl.evaluate.segments import may_hold
 from releasectl.strategies import STRATEGIES, Finish, Situation, Strategy
@@ -102,8 +105,7 @@ def guardrail_breached(given: Input) -> Finding | None:
     """A guardrail shows harm beyond its margin, in all requests or in a group of users."""
     for row in _rows(given, "guardrail") + _rows(given, "segment"):
         if row.verdict is Verdict.FAIL:
-            origin = f"; {row.attribution.sentence}" if row.attribution else ""
-            message = f"{row.metric}: {row.summary}{origin}"
+            message = f"{row.metric}: {row.summary}{_origin(row.attribution)}"
             return Finding(Reason.GUARDRAIL_BREACHED, message, candidate=row.candidate)
     return None
 
@@ -115,7 +117,10 @@ def guardrails_breached_together(given: Input) -> Finding | None:
         worst = jointly_harmful(rows, desired_of(given).policy.spec)
         if worst:
             numbers = worst.summary.partition(": ")[0]
-            message = f"the guardrails prove harm beyond their margins together, {worst.metric} most of all: {numbers}"
+            graph, policy = Graph.of(state_of(given)), desired_of(given).policy.spec
+            origin = _origin(attribute(given.evaluation.folds, worst.metric, candidate, policy, graph))
+            message = "the guardrails prove harm beyond their margins together, "
+            message += f"{worst.metric} most of all: {numbers}{origin}"
             return Finding(Reason.GUARDRAIL_BREACHED, message, candidate=candidate)
     return None
 
@@ -278,6 +283,10 @@ def _needed(given: Input) -> tuple[Evidence, ...]:
     """The evidence that a promotion waits for."""
     policy = desired_of(given).policy.spec
     return tuple(row for row in given.evaluation.evidence if may_hold(row, policy))
+
+
+def _origin(attribution: Attribution | None) -> str:
+    return f"; {attribution.sentence}" if attribution else ""
 
 
 def _asked(request: PersonRequest, what: str) -> str:
