@@ -67,6 +67,8 @@ class PairedQuery(Model):
     tolerance: float = 0.0
     than_ms: float = 0.0
     """By more than how many milliseconds the slower one must be so."""
+    by: Dimension | None = None
+    """Field of the predictions' ``segment``: each of its values is counted apart, beside the whole."""
 
 
 class Queries(Model):

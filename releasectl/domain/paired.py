@@ -18,12 +18,14 @@ _DESCRIBED = {
 
 def paired_queries(stage: Shadow, entry: str) -> Iterator[PairedQuery]:
     """One for each thing that the stage limits; agreement is the first."""
-    component = stage.component or entry
-    yield PairedQuery(component=component, field=stage.agreement.field, tolerance=stage.agreement.tolerance)
+    all_of = PairedQuery(component=stage.component or entry, by=stage.segments.by if stage.segments else None)
+    wanted = stage.agreement
+    yield all_of.model_copy(update={"field": wanted.field, "tolerance": wanted.tolerance})
     if stage.errors is not None:
-        yield PairedQuery(component=component, measure="errors")
+        yield all_of.model_copy(update={"measure": "errors"})
     if stage.slower is not None:
-        yield PairedQuery(component=component, measure="slower", than_ms=stage.slower.than.total_seconds() * 1000)
+        than_ms = stage.slower.than.total_seconds() * 1000
+        yield all_of.model_copy(update={"measure": "slower", "than_ms": than_ms})
 
 
 def paired_metric(query: PairedQuery) -> Metric:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from releasectl.domain.base import Duration, Model, Name, SharePercent, parse_duration
+from releasectl.domain.parts import MOST_VALUES, Dimension
 
 
 class Canary(Model):
@@ -105,6 +106,23 @@ class Slower(Model):
     """Percent of the pairs of which both times are known."""
 
 
+class PairedSegments(Model):
+    """Groups of requests in which the limits of a shadow hold as well, each by itself.
+
+    Half of each limit's alpha goes to them, shared evenly by as many as there may be.
+    """
+
+    by: Dimension
+    """What tells them apart: a field of the predictions' ``segment``, such as ``language``."""
+    min_samples: Annotated[int, Field(ge=1)] = 200
+    """Pairs that a group needs before it is judged."""
+    most: Annotated[int, Field(ge=2, le=MOST_VALUES)] = 20
+    """How many groups are judged at most: the first to have their pairs."""
+    must_pass: bool = False
+    """Whether the stage waits until each of those judged is proven to keep the limits. Without it proof against one
+    takes the candidate back, and the whole is enough to go on."""
+
+
 class Shadow(Model):
     """Copies users' requests to the candidates, drops their answers and compares them with stable's."""
 
@@ -119,6 +137,8 @@ class Shadow(Model):
     errors: PairedErrors | None = None
     """Without it a failed answer counts as one that disagrees, and no more."""
     slower: Slower | None = None
+    segments: PairedSegments | None = None
+    """Groups in which these limits hold, too."""
 
 
 class Approval(Model):

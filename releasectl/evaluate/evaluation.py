@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from releasectl.domain.evidence import Evidence, Verdict
 from releasectl.domain.metric import Metric
-from releasectl.domain.observation import Observation
+from releasectl.domain.observation import Block, Observation
 from releasectl.domain.paired import paired_name
+from releasectl.domain.parts import split_name
 from releasectl.domain.policy import Guardrail, Objective, PolicySpec, Watch
 from releasectl.domain.release import STABLE
 from releasectl.domain.reward import ArmReward
@@ -99,11 +100,21 @@ def _shadow(
     rows, after = [], dict(folds)
     for candidate in candidates:
         for rule in paired_rules(stage, policy):
-            raw = observed.readings.get(paired_name(stage, rule.measure, metrics))
-            key = rule.key(candidate)
+            name = paired_name(stage, rule.measure, metrics)
+            raw, key = observed.readings.get(name), rule.key(candidate)
             after[key] = rule.fold(folds.get(key), raw.blocks if raw else (), candidate)
             rows.append(rule.judge(after[key], candidate, raw))
+            if stage.segments is not None:
+                apart, groups = f"segments/{key}", _groups(observed, name)
+                after[apart] = rule.fold_groups(folds.get(apart), groups, candidate)
+                rows += rule.judge_groups(after[apart], candidate)
     return Evaluation(evidence=tuple(rows), folds=after)
+
+
+def _groups(observed: Observation, metric: str) -> dict[str, Sequence[Block]]:
+    """What was counted of each group of a metric, by its value."""
+    found = {split_name(name): reading.blocks for name, reading in observed.readings.items()}
+    return {part.value: blocks for (of, part), blocks in found.items() if of == metric and part is not None}
 
 
 def _by_component(

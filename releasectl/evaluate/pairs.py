@@ -9,19 +9,23 @@ end. The limits of a stage share the policy's alpha evenly. Pairs are taken to b
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypedDict
 
 from releasectl import stats
 from releasectl.domain.base import digest_of, format_duration
 from releasectl.domain.evidence import Arm, Evidence, MetricState
-from releasectl.domain.observation import Block, Counts, Reading
+from releasectl.domain.observation import Block, Counts, Reading, ReadState
+from releasectl.domain.parts import Part
 from releasectl.domain.policy import PolicySpec
-from releasectl.domain.strategy import Shadow
+from releasectl.domain.strategy import PairedSegments, Shadow
 from releasectl.evaluate.guardrails import DEAD_BAND
 from releasectl.evaluate.trust import unreadable
 
 State = Mapping[str, Any]
+
+WORST = 3
+"""Groups that are told of; the numbers of all are in the folds."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,8 @@ class PairedRule:
     """What is counted, for people."""
     alpha: float
     t_opt: float
+    segments: PairedSegments | None = None
+    """Groups in which the limit holds as well."""
 
     @property
     def better(self) -> Literal["lower", "higher"]:
@@ -80,6 +86,42 @@ class PairedRule:
             upper=round(high - whole, 9),
             margin=round(abs(whole - self.limit), 9),
         )
+
+    # --- groups -----------------------------------------------------------------------------------------
+
+    @property
+    def in_groups(self) -> PairedRule:
+        """The same limit for one group, with its part of alpha."""
+        return replace(self, alpha=self.alpha / (self.segments.most if self.segments else 1))
+
+    def fold_groups(self, state: State | None, groups: Mapping[str, Sequence[Block]], candidate: str) -> State:
+        """The state of all groups with what was counted of each added. Places go to the first with enough pairs."""
+        values, judged = (dict(state["values"]), list(state["judged"])) if state else ({}, [])
+        wanted, rule = self.segments, self.in_groups
+        if wanted is None:
+            return {"values": values, "judged": judged}
+        for value, blocks in sorted(groups.items()):
+            values[value] = rule.fold(values.get(value), blocks, candidate)
+            if value not in judged and values[value]["pairs"] >= wanted.min_samples and len(judged) < wanted.most:
+                judged.append(value)
+        return {"values": values, "judged": judged}
+
+    def judge_groups(self, state: State, candidate: str) -> tuple[Evidence, ...]:
+        """Rows of the worst few groups."""
+        rows = []
+        for value in state["judged"]:
+            part = str(Part(self.segments.by if self.segments else "", value))
+            row = self.in_groups.judge(state["values"][value], candidate, Reading(state=ReadState.OK))
+            told = {"role": "segment", "part": part, "summary": f"with {part} {row.summary}"}
+            rows.append(row.model_copy(update=told))
+        return tuple(sorted(rows, key=self._worst_first)[:WORST])
+
+    def _worst_first(self, row: Evidence) -> tuple[int, float, str]:
+        order = [MetricState.BAD, MetricState.INCONCLUSIVE, MetricState.OK]
+        worst = (row.estimate or 0.0) * (1 if self.better == "higher" else -1)
+        return order.index(row.state), worst, row.part
+
+    # --- parts ------------------------------------------------------------------------------------------
 
     def _with(self, state: State, counts: Counts) -> State:
         after = {
@@ -124,10 +166,20 @@ class PairedRule:
         return f"{shown} (interval {low:.4g} to {high:.4g} %): {proof.get(found, f'no proof either way of {most}')}"
 
 
+class _Shared(TypedDict):
+    alpha: float
+    t_opt: float
+    segments: PairedSegments | None
+
+
 def paired_rules(stage: Shadow, policy: PolicySpec) -> tuple[PairedRule, ...]:
     """The limits of a stage; agreement is the first."""
     limits = sum(one is not None for one in (stage.agreement, stage.errors, stage.slower))
-    shared = {"alpha": policy.alpha / limits, "t_opt": 10.0 * policy.min_samples}
+    shared = _Shared(
+        alpha=policy.alpha / limits / (2 if stage.segments else 1),
+        t_opt=10.0 * policy.min_samples,
+        segments=stage.segments,
+    )
     rules = [
         PairedRule(
             measure="agreement",

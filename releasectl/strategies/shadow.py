@@ -29,8 +29,10 @@ class ShadowStrategy:
         return stage.duration
 
     def propose(self, stage: Shadow, situation: Situation) -> Proposal:
-        open_rows = [row for row in situation.evidence if row.verdict is not Verdict.PASS]
-        told = "; ".join(f"{row.candidate}: {row.summary}" for row in open_rows or situation.evidence)
+        groups = stage.segments is not None and stage.segments.must_pass
+        needed = [row for row in situation.evidence if groups or row.role != "segment"]
+        open_rows = [row for row in needed if row.verdict is not Verdict.PASS]
+        told = "; ".join(f"{row.candidate}: {row.summary}" for row in open_rows or needed)
         if open_rows or {row.candidate for row in situation.evidence} < set(situation.candidates):
             return Wait(Reason.AWAITING_EVIDENCE, told or "no answers have been compared yet")
         return Finish(tuple(situation.candidates), Reason.EVIDENCE_SUFFICIENT, told)

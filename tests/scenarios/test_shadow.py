@@ -38,6 +38,8 @@ class Copies:
         self.failing = {"stable": 0.02, "2": 0.02, "3": 0.02}
         self.slow = {"2": 0.01, "3": 0.01}
         self.with_failures = False
+        self.in_spanish = False
+        """Whether one in five requests is Spanish, where a quarter of the candidate's answers differ."""
 
     async def read(
         self, metrics: Sequence[Metric], cursors: Mapping[str, Any], now: datetime
@@ -55,6 +57,10 @@ class Copies:
     ) -> None:
         request = str(next(self._numbers))
         fields: dict[str, Any] = {"component": "app", "allocation_id": epoch}
+        if self.in_spanish:
+            spanish = int(request) % 5 == 0
+            fields["segment"] = {"language": "es" if spanish else "en"}
+            same = same and not (spanish and int(request) % 4 == 0)
         stable = Prediction(
             request, release, "stable", now, output="yes", latency_ms=20.0, status=self._status("stable"), **fields
         )
@@ -204,3 +210,17 @@ async def test_one_that_answers_alike_but_late_is_taken_back(limited: World) -> 
     assert last is not None
     assert "took over 50ms longer than stable's" in last.message
     assert limited.reasons()[-1] == "ROLLBACK GuardrailBreached"
+
+
+async def test_one_that_differs_in_one_language_only_is_taken_back(world: World) -> None:
+    copies(world).in_spanish = True
+    grouped = "agreement: {atLeast: 90}, segments: {by: language, minSamples: 50, most: 3, mustPass: true}"
+    world.replace("releases/shop.yaml", "agreement: {atLeast: 90}", grouped)
+    await world.run_for(2)
+    world.add_candidate("2")
+    await world.run_until(lambda: world.reasons()[-1] in ("ROLLBACK GuardrailBreached", "ADVANCE StagePassed"))
+    last = world.state().last
+    assert last is not None
+    assert "with language=es" in last.message
+    assert world.reasons()[-1] == "ROLLBACK GuardrailBreached"
+    assert run_replay(world).return_value == 0

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from releasectl.adapters.metrics.event_log import EventLog
 from releasectl.domain.metric import Metric, PairedQuery
 from releasectl.domain.observation import Counts, ReadState
+from releasectl.domain.parts import Part
 from releasectl.domain.release import STABLE
 from releasectl.errors import Unavailable
 from releasectl.ports import Increment, SourceReading
@@ -26,7 +27,7 @@ _FAILED = 500
 
 _PAIRS = """
 SELECT m.release, m.variant, m.allocation_id, m.tag,
-    s.output, s.status, s.latency_ms, m.output, m.status, m.latency_ms
+    COALESCE(m.segment, s.segment), s.output, s.status, s.latency_ms, m.output, m.status, m.latency_ms
 FROM prediction n
 JOIN prediction o ON o.request_id = n.request_id AND o.release = n.release AND o.component = n.component
     AND o.id < n.id AND o.mirrored <> n.mirrored
@@ -81,6 +82,7 @@ class _Key(NamedTuple):
     variant: str
     epoch: int | None
     tag: str | None
+    part: str = ""
 
 
 def _reading(db: sqlite3.Connection, query: PairedQuery, cursor: Any, here: int) -> SourceReading:
@@ -104,16 +106,24 @@ def _increments(db: sqlite3.Connection, query: PairedQuery, old: int, new: int) 
     events: Counter[_Key] = Counter()
     opposite: Counter[_Key] = Counter()
     parameters = {"old": old, "new": new, "component": query.component, "stable": STABLE}
-    for release, variant, epoch, tag, *both in db.execute(_PAIRS, parameters):
-        key, stable, tried = _Key(release, variant, epoch, tag), Answer(*both[:3]), Answer(*both[3:])
-        found = _counted(stable, tried, query)
-        if found is not None:
+    for release, variant, epoch, tag, segment, *both in db.execute(_PAIRS, parameters):
+        found = _counted(Answer(*both[:3]), Answer(*both[3:]), query)
+        if found is None:
+            continue
+        for part in _parts(segment, query.by):
+            key = _Key(release, variant, epoch, tag, part)
             trials[key] += 1
             events[key] += found > 0
             opposite[key] += found < 0
     for key, count in sorted(trials.items(), key=repr):
         counts = Counts(trials=count, events=events[key], opposite=opposite[key])
-        yield Increment(key.release, key.variant, counts, tag=key.tag, epoch=key.epoch)
+        yield Increment(key.release, key.variant, counts, tag=key.tag, epoch=key.epoch, part=key.part)
+
+
+def _parts(segment: str | None, by: str | None) -> tuple[str, ...]:
+    """The whole, and the group that the pair is of if it tells of one."""
+    value = json.loads(segment).get(by) if segment and by else None
+    return ("",) if value is None else ("", str(Part(by or "", value)))
 
 
 class Answer(NamedTuple):

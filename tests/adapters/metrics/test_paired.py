@@ -100,6 +100,16 @@ async def test_slower_needs_both_times_and_the_whole_margin(log: EventLog) -> No
     assert await reader.counts() == {"next": (3, 1)}
 
 
+async def test_groups_are_counted_beside_the_whole_by_what_either_half_says_of_the_request(log: EventLog) -> None:
+    reader = Reader(log, PairedQuery(component="app", by="language"))
+    await reader.read()
+    log.append([answer("1", "a", segment={"language": "es"}), answer("1", "b", "next")], [])
+    log.append([answer("2", "a"), answer("2", "a", "next", segment={"language": "en", "device": "phone"})], [])
+    log.append([answer("3", "a", segment={"device": "phone"}), answer("3", "a", "next")], [])
+    found = {one.part: (one.counts.trials, one.counts.events) for one in (await reader.read()).increments}
+    assert found == {"": (3, 2), "language=es": (1, 0), "language=en": (1, 1)}
+
+
 async def test_other_components_and_real_requests_of_a_candidate_are_no_pairs(log: EventLog, reader: Reader) -> None:
     log.append([answer("1", "a", component="inner"), answer("1", "a", "next", component="inner")], [])
     log.append([answer("2", "a"), answer("2", "a", "next", mirrored=False)], [])

@@ -9,7 +9,7 @@ import pytest
 from releasectl.domain.evidence import MetricState
 from releasectl.domain.observation import Block, Counts, Reading, ReadState
 from releasectl.domain.policy import PolicySpec
-from releasectl.domain.strategy import Agreement, PairedErrors, Shadow, Slower
+from releasectl.domain.strategy import Agreement, PairedErrors, PairedSegments, Shadow, Slower
 from releasectl.evaluate.pairs import PairedRule, paired_rules
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -65,3 +65,39 @@ def test_what_was_proven_once_is_not_taken_back_by_what_follows() -> None:
 def test_the_limits_of_a_stage_share_alpha_and_one_alone_has_all_of_it() -> None:
     assert [rule.alpha for rule in paired_rules(FULL, POLICY)] == [0.05 / 3] * 3
     assert [rule.alpha for rule in paired_rules(Shadow(type="shadow"), POLICY)] == [0.05]
+
+
+GROUPED = Shadow(
+    type="shadow",
+    agreement=Agreement(at_least=95),
+    segments=PairedSegments(by="language", min_samples=50, most=4),
+)
+
+
+def in_groups(**pairs: tuple[int, int]) -> dict[str, MetricState]:
+    """States of the groups that are told of, from their pairs and how many of them agree."""
+    (rule,) = paired_rules(GROUPED, POLICY)
+    state = rule.fold_groups(None, {value: blocks((n, x, 0)) for value, (n, x) in pairs.items()}, "next")
+    return {row.part: row.state for row in rule.judge_groups(state, "next")}
+
+
+def test_a_group_in_which_answers_differ_is_found_although_the_whole_agrees() -> None:
+    found = in_groups(es=(400, 300), en=(9000, 8990), fr=(300, 285))
+    assert found == {
+        "language=es": MetricState.BAD,
+        "language=fr": MetricState.INCONCLUSIVE,
+        "language=en": MetricState.OK,
+    }
+    assert list(found) == ["language=es", "language=fr", "language=en"]
+
+
+def test_a_group_is_judged_from_its_least_pairs_on_and_only_so_many_are() -> None:
+    assert in_groups(es=(49, 0)) == {}
+    (rule,) = paired_rules(GROUPED, POLICY)
+    many = {str(number): blocks((60, 60, 0)) for number in range(9)}
+    assert len(rule.fold_groups(None, many, "next")["judged"]) == 4
+
+
+def test_groups_take_half_of_alpha_and_share_it_by_as_many_as_there_may_be() -> None:
+    (rule,) = paired_rules(GROUPED, POLICY)
+    assert (rule.alpha, rule.in_groups.alpha) == (0.025, 0.025 / 4)
