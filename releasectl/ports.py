@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from releasectl.domain.assignment import Assignment
 from releasectl.domain.decision import Allocation, Decision
@@ -335,6 +335,19 @@ class MetricSource(Protocol):
 
         A metric whose name is missing from ``cursors`` begins here: its first reading sets the cursor and
         counts nothing.
+        """
+        ...
+
+
+@runtime_checkable
+class UnitSource(Protocol):
+    """A metrics provider that knows who was served, not only how often."""
+
+    async def new_units(self, since: Mapping[str, int], cursor: Any) -> SourceReading:
+        """Units that were seen for the first time, as trials of the variant and epoch of that exposure.
+
+        ``since`` is by release the first epoch that counts: whoever was seen only before is new again. Without a
+        cursor it begins here and counts nothing, like a metric.
         """
         ...
 

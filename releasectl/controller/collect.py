@@ -9,9 +9,9 @@ from datetime import datetime
 from releasectl.controller.site import Site, is_served
 from releasectl.domain.decision import EffectiveState
 from releasectl.domain.metric import Metric
-from releasectl.domain.observation import Block, Counts, ReadState
+from releasectl.domain.observation import NEW_UNITS, Block, Counts, ReadState
 from releasectl.domain.parts import LONGEST_VALUE, MOST_VALUES, OTHER, Part, lumped, part_name, split_name
-from releasectl.ports import EvidenceStore, Increment, MetricSource, Served, SourceReading
+from releasectl.ports import EvidenceStore, Increment, MetricSource, Served, SourceReading, UnitSource
 
 Key = tuple[str, str]
 """Release and metric, or a part of one (``domain.parts``)."""
@@ -75,7 +75,31 @@ class Collector:
                     self._read_at[metric.name] = now
             self._store.append(name, cursors, blocks)
             collected.blocks |= blocks
+        await self._count_units(on_trial, collected, now)
         return collected
+
+    async def _count_units(self, on_trial: Mapping[str, EffectiveState], collected: Collected, now: datetime) -> None:
+        """Units seen for the first time, of releases that keep them on their variant: these must follow the shares."""
+        since = {
+            release: state.progress.first_epoch
+            for release, state in on_trial.items()
+            if state.progress and state.route.sticky is not None
+        }
+        if not since:
+            return
+        source = next((source for source in self._site.sources if isinstance(source, UnitSource)), None)
+        if source is None:
+            why = f"the environment {self._site.environment.name} has no log of predictions to count units in"
+            collected.states[NEW_UNITS] = (ReadState.NO_DATA, why)
+            return
+        name = f"{self._site.environment.name}/units"
+        reading = await source.new_units(since, self._store.cursors(name).get(NEW_UNITS))
+        collected.states[NEW_UNITS] = (reading.state, reading.detail)
+        blocks = self._blocks(NEW_UNITS, reading, on_trial, now)
+        if reading.cursor is not None:
+            self._store.append(name, {NEW_UNITS: reading.cursor}, blocks)
+            self._read_at[NEW_UNITS] = now
+            collected.blocks |= blocks
 
     def _by_source(self, metrics: Iterable[Metric]) -> list[tuple[MetricSource, list[Metric]]]:
         asked: dict[int, tuple[MetricSource, list[Metric]]] = {}
@@ -150,8 +174,11 @@ class Collector:
         """The shares that everything counted now was assigned under, or None where that is not sure.
 
         Requests are counted when they end: those that began under the shares before are let pass first. With
-        sticky units the requests of one are not independent, so their number need not follow the shares.
+        sticky units the requests of one are not independent, so their number need not follow the shares; that of
+        the units must, and each was told under which it came.
         """
+        if metric == NEW_UNITS:
+            return state.allocation.shares if epoch == state.epoch else None
         began, known = self._read_at.get(metric), self._in_force.get(state.release)
         if began is None or known is None or known[0] != epoch or state.route.sticky is not None:
             return None

@@ -16,7 +16,7 @@ from releasectl.controller.collect import Collected
 from releasectl.decide.inputs import Desired
 from releasectl.domain.base import format_time
 from releasectl.domain.decision import EffectiveState
-from releasectl.domain.observation import Block, Observation, Reading, ReadState
+from releasectl.domain.observation import NEW_UNITS, Block, Observation, Reading, ReadState
 from releasectl.domain.parts import split_name
 from releasectl.evaluate.components import Graph
 from releasectl.evaluate.evaluation import Evaluation, Folds, evaluate
@@ -86,7 +86,7 @@ class EvidenceBook:
     ) -> tuple[Observation, Evaluation]:
         """Add what was collected: all that was read since the last decision, and the evidence."""
         page = self._page(desired, state, collected)
-        names = _names(desired, state.release, page, collected)
+        names = _names(desired, state, page, collected)
         fresh = self._news(page, state.release, names, collected)
         unfolded = {name: _reading(state.release, name, collected, blocks) for name, blocks in fresh.items()}
         evaluation = _evaluated(desired, state, page.folds, unfolded)
@@ -169,7 +169,7 @@ class EvidenceBook:
             page.until = datetime.fromisoformat(checkpoint["until"])
         self._pages[state.release] = page
         # Stored blocks include those just collected; they are folded as news by the caller, once.
-        metrics = _metrics_of(desired)
+        metrics = _metrics_of(desired, state)
         parts = [name for name in self._store.counted(state.release) if split_name(name)[0] in metrics]
         for name in dict.fromkeys([*metrics, *parts]):
             new = len(collected.blocks.get((state.release, name), ()))
@@ -220,17 +220,18 @@ def _is_new(block: Block, page: _Page, state: EffectiveState) -> bool:
     return of_this_trial and (page.until is None or block.end_at > page.until)
 
 
-def _metrics_of(desired: Desired) -> list[str]:
+def _metrics_of(desired: Desired, state: EffectiveState) -> list[str]:
     policy = desired.policy.spec
     guarded = [guardrail.metric for guardrail in policy.guardrails]
     paired = [name for name, metric in desired.metrics.items() if metric.query.paired is not None]
-    return list(dict.fromkeys(guarded + [objective.metric for objective in policy.objectives] + paired))
+    units = [NEW_UNITS] if state.progress and state.route.sticky is not None else []
+    return list(dict.fromkeys(guarded + [objective.metric for objective in policy.objectives] + paired + units))
 
 
-def _names(desired: Desired, release: str, page: _Page, collected: Collected) -> list[str]:
+def _names(desired: Desired, state: EffectiveState, page: _Page, collected: Collected) -> list[str]:
     """The metrics, and after them the parts of them that anything was counted of."""
-    metrics = _metrics_of(desired)
-    counted = {*page.blocks, *(name for of, name in collected.blocks if of == release)}
+    metrics = _metrics_of(desired, state)
+    counted = {*page.blocks, *(name for of, name in collected.blocks if of == state.release)}
     return metrics + sorted(name for name in counted - set(metrics) if split_name(name)[0] in metrics)
 
 

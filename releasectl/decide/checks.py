@@ -265,7 +265,7 @@ def collecting_samples(given: Input) -> Finding | None:
         return None
     wanted = desired_of(given).policy.spec.min_samples
     for row in given.evaluation.evidence:
-        if row.role == "segment":
+        if row.role in ("segment", "sample-ratio"):
             # Groups are judged by the samples they have; a small one would hold every step for ever.
             continue
         if row.state is MetricState.NO_DATA or row.step_trials < wanted:

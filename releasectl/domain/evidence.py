@@ -64,8 +64,9 @@ class Evidence(Model):
     and margin of a mean are in the metric's own unit."""
 
     metric: Name
-    role: Literal["guardrail", "objective", "segment"]
-    """``segment``: a guardrail in one group of users; of these only the worst few are told."""
+    role: Literal["guardrail", "objective", "segment", "sample-ratio"]
+    """``segment``: a guardrail in one group of users; of these only the worst few are told. ``sample-ratio``: whether
+    units reached the variants in the decided shares, where they are kept there."""
     candidate: Name
     part: str = ""
     """The group, such as ``language=es``."""

@@ -80,6 +80,11 @@ class ReadState(StrEnum):
     """The provider did not answer."""
 
 
+NEW_UNITS = "new units"
+"""Reading of a release that keeps units on their variant: how many were seen for the first time in the trial, by
+variant. It cannot be the name of a metric."""
+
+
 class Reading(Model):
     """One metric of one release since the last recorded decision."""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from releasectl.domain.evidence import Evidence, Verdict
 from releasectl.domain.metric import Metric
-from releasectl.domain.observation import Block, Observation
+from releasectl.domain.observation import NEW_UNITS, Block, Observation
 from releasectl.domain.paired import paired_name
 from releasectl.domain.parts import split_name
 from releasectl.domain.policy import Guardrail, Objective, PolicySpec, Watch
@@ -22,7 +22,7 @@ from releasectl.evaluate.guardrails import guardrail_comparison, judge_guardrail
 from releasectl.evaluate.objectives import judge_objective, objective_comparison
 from releasectl.evaluate.pairs import paired_rules
 from releasectl.evaluate.rewards import rewards_of
-from releasectl.evaluate.sample_ratio import fold_key, fold_sample_ratio, mismatch
+from releasectl.evaluate.sample_ratio import fold_key, fold_sample_ratio, mismatch, units_row
 from releasectl.evaluate.segments import segmented
 
 Folds = Mapping[str, Mapping[str, Any]]
@@ -82,9 +82,13 @@ def evaluate(
     ratios = _sample_ratios(folds, observed, candidates)
     # Each metric counts the same requests; together they may be wrong no more often than the policy says.
     level = policy.sample_ratio / max(1, len(ratios))
-    wrong = (found for state in ratios.values() if (found := mismatch(state, candidates, level)))
+    wrong = {metric: mismatch(metric, state, candidates, level) for metric, state in ratios.items()}
+    if units := observed.readings.get(NEW_UNITS):
+        rows.append(units_row(units, ratios.get(NEW_UNITS), candidates, wrong.get(NEW_UNITS)))
+    after |= {fold_key(metric, candidates): state for metric, state in ratios.items()}
     rewards, earned = _rewards(folds, observed, metrics, candidates, stage)
-    return Evaluation(evidence=tuple(rows), folds=after | ratios | earned, rewards=rewards, mismatch=next(wrong, None))
+    first = next((found for found in wrong.values() if found), None)
+    return Evaluation(evidence=tuple(rows), folds=after | earned, rewards=rewards, mismatch=first)
 
 
 def _shadow(
@@ -151,13 +155,12 @@ def _rewards(
 
 
 def _sample_ratios(folds: Folds, observed: Observation, candidates: tuple[str, ...]) -> dict[str, Mapping[str, Any]]:
-    """Folds of the metrics that count requests at the entry."""
+    """Folds of the metrics that count requests at the entry, and of units, by metric."""
     after = {}
     for metric, reading in sorted(observed.readings.items()):
-        key = fold_key(metric, candidates)
-        state = fold_sample_ratio(folds.get(key), reading.blocks, candidates)
+        state = fold_sample_ratio(folds.get(fold_key(metric, candidates)), reading.blocks, candidates)
         if state is not None:
-            after[key] = state
+            after[metric] = state
     return after
 
 

@@ -2,8 +2,11 @@
 
 One e-process for the whole trial: a block is held against the shares that were in force while it was counted,
 and the factors of different shares multiply. Blocks whose shares are not known, or that were not split, tell
-nothing. A mismatch is never forgotten: by then nobody knows which of the counts went astray. A person who has mended
-the cause resumes the release, and its trial begins anew.
+nothing. What is counted are requests at the entry, or, where units are kept on their variant, units at their first
+exposure in the trial: the requests of one unit are not independent.
+
+A mismatch is never forgotten: by then nobody knows which of the counts went astray. A person who has mended the cause
+resumes the release, and its trial begins anew.
 """
 
 from __future__ import annotations
@@ -15,7 +18,8 @@ from typing import Any
 
 from releasectl import stats
 from releasectl.domain.base import WHOLE
-from releasectl.domain.observation import Block
+from releasectl.domain.evidence import Evidence, MetricState
+from releasectl.domain.observation import NEW_UNITS, Block, Reading
 from releasectl.domain.release import STABLE
 from releasectl.evaluate.guardrails import DEAD_BAND
 
@@ -45,22 +49,44 @@ def fold_sample_ratio(state: State | None, blocks: Sequence[Block], candidates: 
     return state
 
 
-def mismatch(state: State | None, candidates: Sequence[str], level: float) -> str | None:
+def mismatch(metric: str, state: State | None, candidates: Sequence[str], level: float) -> str | None:
     """What is wrong, in a sentence, once chance is ruled out at ``level``; None while it is not."""
     if state is None:
         return None
+    of = "units" if metric == NEW_UNITS else "requests"
     peak = float(stats.SampleRatioState.from_json(dict(state["ratio"])).peak)
     if peak < math.log(1 / level) - DEAD_BAND:
         return None
+    return (
+        f"{_worst(state, candidates, of)}: the chance of that is below {_chance(peak)} if {of} go where "
+        f"they should (limit {level:g}), so no count of this trial can be trusted"
+    )
+
+
+def units_row(reading: Reading, state: State | None, candidates: Sequence[str], found: str | None) -> Evidence:
+    """What is known of units that are kept on their variant: evidence that holds nothing but must not be missing.
+
+    ``found`` is what their mismatch is, if there is one.
+    """
+    if found is not None:
+        verdict, told = MetricState.BAD, found
+    elif state is None:
+        verdict = MetricState.NO_DATA
+        told = f"not known whether units follow the shares: {reading.detail or 'none has been logged yet'}"
+    else:
+        verdict, told = MetricState.OK, _worst(state, candidates, "units")
+    return Evidence(metric="units", role="sample-ratio", candidate=candidates[0], state=verdict, summary=told)
+
+
+def _worst(state: State, candidates: Sequence[str], of: str) -> str:
+    """The arm that is furthest from its share."""
     counts, total = state["counts"], sum(state["counts"])
     expected = [points / WHOLE for points in state["expected"]]
     off = [abs(seen - due) / math.sqrt(due) if due else 0.0 for seen, due in zip(counts, expected, strict=True)]
     worst = off.index(max(off))
-    arm = (STABLE, *candidates)[worst]
     return (
-        f"{arm} got {100 * counts[worst] / total:.4g} % of {total} requests where the shares make "
-        f"{100 * expected[worst] / total:.4g} %: the chance of that is below {_chance(peak)} if requests go where "
-        f"they should (limit {level:g}), so no count of this trial can be trusted"
+        f"{(STABLE, *candidates)[worst]} got {100 * counts[worst] / total:.4g} % of {total} {of} where the shares make "
+        f"{100 * expected[worst] / total:.4g} %"
     )
 
 

@@ -165,7 +165,10 @@ def segmented(policy: PolicySpec, guardrail: Guardrail, metric: Metric, candidat
 
 
 def may_hold(row: Evidence, policy: PolicySpec) -> bool:
-    """Whether promotion waits for this row: for a group only where the policy says that each must pass."""
+    """Whether promotion waits for this row: for a group only where the policy says that each must pass.
+
+    A wrong sample ratio holds by a check of its own.
+    """
     if row.role != "segment":
-        return True
+        return row.role != "sample-ratio"
     return any(one.metric == row.metric and one.segments and one.segments.must_pass for one in policy.guardrails)

@@ -66,6 +66,15 @@ WHERE value IS NOT NULL GROUP BY release, variant, allocation_id, tag, part, val
 ORDER BY release, variant, allocation_id, tag, part
 """
 )
+# Whether a unit is new is told by what arrived before it, so no later arrival changes what was counted.
+_NEW_UNITS = """
+SELECT p.variant, p.allocation_id, p.tag, COUNT(*) FROM prediction p
+WHERE p.id > :old AND p.id <= :new AND p.mirrored = 0 AND p.unit IS NOT NULL AND p.release = :release
+    AND p.allocation_id >= :since AND NOT EXISTS (
+        SELECT 1 FROM prediction q WHERE q.unit = p.unit AND q.id < p.id AND q.mirrored = 0
+            AND q.release = p.release AND q.allocation_id >= :since)
+GROUP BY p.variant, p.allocation_id, p.tag ORDER BY p.variant, p.allocation_id, p.tag
+"""
 
 
 class LogSource:
@@ -93,6 +102,27 @@ class LogSource:
         }
         self._log.keep_numbers({one.covariate.feature for one in asked.values() if one.covariate}, reader=self)
         return await asyncio.to_thread(self._read, asked, cursors, now) if asked else {}
+
+    async def new_units(self, since: Mapping[str, int], cursor: Any) -> SourceReading:
+        """See the port. A unit's first exposure is the one that arrived first; copies are none."""
+        return await asyncio.to_thread(self._new_units, since, cursor)
+
+    def _new_units(self, since: Mapping[str, int], cursor: Any) -> SourceReading:
+        try:
+            with self._log.reading() as db:
+                newest = int(db.execute("SELECT COALESCE(MAX(id), 0) FROM prediction").fetchone()[0])
+                old = cursor if isinstance(cursor, int) else newest
+                increments = [
+                    Increment(release, variant, Counts(trials=units), tag=tag, epoch=epoch)
+                    for release, epoch in since.items()
+                    for variant, epoch, tag, units in db.execute(
+                        _NEW_UNITS, {"release": release, "since": epoch, "old": old, "new": newest}
+                    )
+                ]
+        except Unavailable as error:
+            return SourceReading(ReadState.PROVIDER_ERROR, error.message, cursor=cursor)
+        # Pruning may leave fewer rows than were read; the point only moves on.
+        return SourceReading(ReadState.OK, increments=tuple(increments), cursor=max(old, newest), exposures=True)
 
     def _read(
         self, asked: Mapping[str, _Question], cursors: Mapping[str, Any], now: datetime

@@ -29,7 +29,7 @@ def drawn(rng: np.random.Generator, shares: dict[str, int], total: int, blocks: 
 
 
 def found(blocks: Sequence[Block], candidates: Sequence[str] = ("next",)) -> str | None:
-    return mismatch(fold_sample_ratio(None, blocks, candidates), candidates, LEVEL)
+    return mismatch("error-rate", fold_sample_ratio(None, blocks, candidates), candidates, LEVEL)
 
 
 def test_one_percent_misrouted_of_a_million_is_found_and_explained() -> None:
