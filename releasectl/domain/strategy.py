@@ -139,6 +139,9 @@ class Shadow(Model):
     slower: Slower | None = None
     segments: PairedSegments | None = None
     """Groups in which these limits hold, too."""
+    prove: tuple[Name, ...] = ()
+    """Objectives of the policy that must be proven before the stage ends: those whose outcomes are known of answers to
+    copies as well, such as what people say of them (``releasectl review``)."""
 
 
 class Approval(Model):

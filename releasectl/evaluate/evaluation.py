@@ -59,7 +59,7 @@ def evaluate(
     """
     folds = folds if observed.folds is None else observed.folds
     if isinstance(stage, Shadow):
-        return _shadow(stage, policy=policy, metrics=metrics, candidates=candidates, folds=folds, observed=observed)
+        return _shadow(stage, policy, metrics, candidates, folds=folds, observed=observed, epoch=epoch)
     rows: list[Evidence] = []
     after: dict[str, Mapping[str, Any]] = {}
     for key, rule, comparison in _comparisons(policy, metrics, candidates):
@@ -93,15 +93,17 @@ def evaluate(
 
 def _shadow(
     stage: Shadow,
-    *,
     policy: PolicySpec,
     metrics: Mapping[str, Metric],
     candidates: tuple[str, ...],
+    *,
     folds: Folds,
     observed: Observation,
+    epoch: int,
 ) -> Evaluation:
     """A stage in which no user sees a candidate: its answers are judged, and guardrails have nothing to count."""
-    rows, after = [], dict(folds)
+    rows: list[Evidence] = []
+    after = dict(folds)
     for candidate in candidates:
         for rule in paired_rules(stage, policy):
             name = paired_name(stage, rule.measure, metrics)
@@ -112,6 +114,11 @@ def _shadow(
                 apart, groups = f"segments/{key}", _groups(observed, name)
                 after[apart] = rule.fold_groups(folds.get(apart), groups, candidate)
                 rows += rule.judge_groups(after[apart], candidate)
+    for key, objective, comparison in _comparisons(policy, metrics, candidates):
+        if isinstance(objective, Objective) and objective.metric in stage.prove:
+            raw = observed.readings.get(objective.metric)
+            after[key] = comparison.fold(folds.get(key), raw.blocks if raw else (), epoch)
+            rows.append(judge_objective(comparison, objective, comparison.read(after[key], epoch, None), raw))
     return Evaluation(evidence=tuple(rows), folds=after)
 
 

@@ -181,6 +181,19 @@ def shadow_cannot_be_read(given: Given) -> Iterator[Problem]:
             yield given.at((*path, "component"), f"no component {stage.component!r}", hint, "unknown-name")
 
 
+def shadow_proves_nothing(given: Given) -> Iterator[Problem]:
+    """A shadow shall prove what is no objective of the policy."""
+    if given.policy is None:
+        return
+    wanted = {objective.metric for objective in given.policy.spec.objectives}
+    for index, stage in enumerate(given.release.spec.strategy):
+        for place, name in enumerate(stage.prove if stage.type == "shadow" else ()):
+            path: Path = ("spec", "strategy", index, "prove", place)
+            if name not in wanted:
+                message = f"the policy {given.policy.name!r} has no objective {name!r}"
+                yield given.at(path, message, suggestion(name, wanted), "unknown-name")
+
+
 def approval_cannot_be_reached(given: Given) -> Iterator[Problem]:
     """More approvals are asked for than there are people to give them; or a name that is nearly a team's."""
     teams = given.environment.spec.teams if given.environment else {}
@@ -336,6 +349,7 @@ RULES: tuple[Callable[[Given], Iterator[Problem]], ...] = (
     first_stage_cannot_begin,
     shadow_comes_last,
     shadow_cannot_be_read,
+    shadow_proves_nothing,
     approval_cannot_be_reached,
     last_step_leaves_stable_nothing,
     steps_outlast_the_policy,

@@ -42,6 +42,13 @@ CASES = [
     (
         RELEASE,
         "    - {type: canary",
+        "    - {type: shadow, prove: [reviewed]}\n    - {type: canary",
+        "spec.strategy[0].prove[0]",
+        "unknown-name",
+    ),
+    (
+        RELEASE,
+        "    - {type: canary",
         "    - {type: shadow, component: sentimant}\n    - {type: canary",
         "spec.strategy[0].component",
         "unknown-name",
