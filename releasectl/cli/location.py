@@ -29,6 +29,8 @@ class Location:
     branch: str
     ledger: str
     state: Path
+    sign_key: Path | None = None
+    """SSH key by which commits of ours are signed."""
 
     @classmethod
     def find(cls, repo: str, *, branch: str, ledger: str, state: str | None) -> Location:
@@ -57,6 +59,7 @@ class Location:
             ledger=self.ledger,
             token_variable=TOKEN_VARIABLE if os.environ.get(TOKEN_VARIABLE) else None,
             timeout=GIT_TIMEOUT_SECONDS,
+            sign_key=self.sign_key,
         )
 
     def controller_url(self) -> str | None:

@@ -24,6 +24,8 @@ class DesiredSet:
     """Releases that are declared but cannot be used, with every problem."""
     catalog: Catalog = field(default_factory=lambda: Catalog.build({}))
     entries: Mapping[str, TreeEntry] = field(default_factory=dict)
+    untrusted: Mapping[str, str] = field(default_factory=dict)
+    """Path -> which commit changed it that nobody vouches for. Everything here is as it was before that."""
 
 
 class DesiredReader:
@@ -37,7 +39,12 @@ class DesiredReader:
 
     def read(self, commit: str) -> DesiredSet:
         """All releases at a commit. Only blobs not seen before are fetched and parsed."""
-        entries = self._repo.tree(commit)
+        return self.read_tree(commit, self._repo.tree(commit))
+
+    def read_tree(
+        self, commit: str, entries: Mapping[str, TreeEntry], untrusted: Mapping[str, str] | None = None
+    ) -> DesiredSet:
+        """The same from these entries, where not all that the commit has is to be believed."""
         results = self._results(entries)
         catalog = Catalog.build(results, self._catalog)
         self._catalog = catalog
@@ -48,7 +55,7 @@ class DesiredReader:
                 desired[name] = self._desired(name, catalog.resolve(name), commit)
             except ManifestError as error:
                 invalid[name] = error
-        return DesiredSet(commit, desired, invalid, catalog, entries)
+        return DesiredSet(commit, desired, invalid, catalog, entries, untrusted or {})
 
     def _results(self, entries: Mapping[str, TreeEntry]) -> dict[str, FileResult]:
         results: dict[str, FileResult] = {}

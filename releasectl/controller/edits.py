@@ -19,8 +19,14 @@ if TYPE_CHECKING:
 class EditedManifests:
     """Contents by path, edited in the order of the decisions."""
 
-    def __init__(self, contents: dict[str, bytes], desired: Mapping[str, Desired]) -> None:
+    def __init__(
+        self,
+        contents: dict[str, bytes],
+        desired: Mapping[str, Desired],
+        untrusted: Mapping[str, str] | None = None,
+    ) -> None:
         self._contents = contents
+        self._untrusted = untrusted or {}
         self._desired = desired
 
     @classmethod
@@ -30,9 +36,10 @@ class EditedManifests:
         contents = {}
         for entry in entries:
             path = _path(entry.decision)
-            if entry.decision.edit and path in tree:
+            # What is known of an untrusted file is not what stands on the branch: to write it would undo that.
+            if entry.decision.edit and path in tree and path not in git.view.desired.untrusted:
                 contents[path] = await git.blob(tree[path].oid)
-        return cls(contents, git.view.desired.desired)
+        return cls(contents, git.view.desired.desired, git.view.desired.untrusted)
 
     def blocked(self, decision: Decision) -> str:
         """Why a promotion must not be recorded: its manifest cannot be edited. Empty if it may be."""

@@ -13,6 +13,7 @@ from releasectl.controller.backoff import Backoff
 from releasectl.controller.desired import DesiredReader, DesiredSet
 from releasectl.controller.gitseen import GitFault, GitView
 from releasectl.controller.ledger import LedgerReader
+from releasectl.controller.trust import TrustedManifests
 from releasectl.domain.reasons import Reason
 from releasectl.errors import Conflict, Denied, Unavailable
 from releasectl.ports import Clock, Commit, Heads, ReleaseRepo
@@ -35,6 +36,7 @@ class GitWatcher:
         self._repo = repo
         self._desired = DesiredReader(repo)
         self._ledger = LedgerReader(repo)
+        self._trusted = TrustedManifests(repo)
         self._patience = patience.total_seconds()
         self._refreshing: asyncio.Task[GitView] | None = None
         self._pushing: asyncio.Task[Heads] | None = None
@@ -72,6 +74,9 @@ class GitWatcher:
         if self.view.fault and self.view.fault.reason is Reason.HISTORY_REWRITTEN:
             # Nothing is written on top of a history that lost commits until a person has accepted it.
             raise Denied(self.view.fault.message, hint=self.view.fault.hint)
+        if manifests and (why := await asyncio.to_thread(self._trusted_push)):
+            # An edit of ours that nobody believes would be undone by the next pass, and made again by the one after.
+            raise Denied(why, hint="run with --sign-key, a key that the environment's signers name")
         pushing = asyncio.create_task(asyncio.to_thread(self._repo.push, heads, manifests=manifests, ledger=ledger))
         done, _ = await asyncio.wait({pushing}, timeout=self._patience)
         if not done:
@@ -87,6 +92,9 @@ class GitWatcher:
     async def desired_at(self, revision: str) -> DesiredSet:
         """What an older commit asked for."""
         return await asyncio.to_thread(DesiredReader(self._repo).read, revision)
+
+    def _trusted_push(self) -> str:
+        return self._trusted.refuses(self._repo.public_key) if self._trusted.asking else ""
 
     @property
     def _busy(self) -> bool:
@@ -128,10 +136,14 @@ class GitWatcher:
             return replace(self._read(known), fault=fault)
         return replace(self.view, fault=fault)
 
+    def _read_manifests(self, commit: str) -> DesiredSet:
+        entries, untrusted = self._trusted.view(commit, self._repo.tree(commit))
+        return self._desired.read_tree(commit, entries, untrusted)
+
     def _read(self, heads: Heads) -> GitView:
         view = self.view
         if heads == view.heads:
             return replace(view, fault=None)
         same = view.heads is not None and heads.manifests == view.heads.manifests
-        desired = view.desired if same else self._desired.read(heads.manifests)
+        desired = view.desired if same else self._read_manifests(heads.manifests)
         return GitView(heads, desired, self._ledger.read(heads.ledger), None)

@@ -189,6 +189,9 @@ def _problems(report: Report) -> tuple[str, ...]:
     if report.git.fault:
         hint = f" ({report.git.fault.hint})" if report.git.fault.hint else ""
         found.append(f"{report.git.fault.reason}: {report.git.fault.message}{hint}")
+    for path, why in sorted(report.git.desired.untrusted.items()):
+        remedy = "revert it, or change the file in a commit that an allowed signer signs"
+        found.append(f"{Reason.UNTRUSTED}: {path}: {why}; the last trusted version stands in ({remedy})")
     if report.store_fault:
         found.append(f"{Reason.STORE_UNAVAILABLE}: {report.store_fault}")
     for name, view in report.views.items():

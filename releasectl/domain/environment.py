@@ -69,6 +69,14 @@ class Caps(Model):
     share that its strategy ever gives."""
 
 
+class Trust(Model):
+    """Manifests are taken from signed commits only; what others change stays as it was, and is told of."""
+
+    signers: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.][A-Za-z0-9_./-]*$")]
+    """File of the repository with the keys that are trusted, as ``ssh-keygen`` and git read allowed signers. It is read
+    as it was before the commit that is judged. The controller's own key must be in it (``run --sign-key``)."""
+
+
 class EnvironmentSpec(Model):
     router: EnvoyRouter = EnvoyRouter(type="envoy")
     workloads: LocalWorkloads = LocalWorkloads(type="local")
@@ -78,6 +86,8 @@ class EnvironmentSpec(Model):
     """Time between looks at the metrics."""
     caps: Caps = Caps()
     """How much may be on trial at once; without them, everything."""
+    trust: Trust | None = None
+    """Whose commits count. Without it, everybody's who may push."""
     freeze: tuple[Freeze, ...] = ()
     """Times in which no release here goes forward."""
     teams: Mapping[Name, Annotated[tuple[str, ...], Field(min_length=1)]] = {}

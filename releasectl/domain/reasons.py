@@ -103,6 +103,8 @@ class Reason(StrEnum):
     """A branch lost commits that were seen before: nothing is written until a person accepts it."""
     GIT_DENIED = "GitDenied"
     """The repository refuses the credentials or the push."""
+    UNTRUSTED = "Untrusted"
+    """A commit that no allowed signer has signed changed a manifest: what was trusted before stands in."""
     NOT_EDITABLE = "NotEditable"
     """A promotion is due and its edit of the manifest cannot be made, so it waits: a person edits the file."""
     INVALID_REQUEST = "InvalidRequest"

@@ -26,6 +26,7 @@ from typing import Self, TypeVar
 
 from releasectl.adapters.git import transport
 from releasectl.adapters.git.blobs import Objects
+from releasectl.adapters.git.changes import changes
 from releasectl.adapters.git.history import history
 from releasectl.adapters.git.mirror import Mirror, Suspect
 from releasectl.adapters.git.objects import Chain, Identity, build
@@ -37,7 +38,7 @@ from releasectl.adapters.git.rewrites import lost_commits, rewrite_error
 from releasectl.adapters.git.signing import Signer, fault_of_signature
 from releasectl.adapters.git.trees import Trees
 from releasectl.errors import Unavailable, UsageError
-from releasectl.ports import Commit, Heads, LogEntry, Opening, TreeEntry
+from releasectl.ports import Change, Commit, Heads, LogEntry, Opening, TreeEntry
 
 _Answer = TypeVar("_Answer")
 _BRANCH = re.compile(r"(?!-)(?!.*(?:\.\.|//|/\.|\.lock(?:/|$)|@\{))[\w.][\w./+@=-]*(?<![./])")
@@ -173,6 +174,10 @@ class GitRepo:
         if not _BRANCH.fullmatch(branch) or branch in (self.branch, self.ledger):
             raise ValueError(f"{branch!r} cannot be a branch for a pull request")
         return self._safely(lambda: self._propose(base, commit, branch, replaces, opening))
+
+    def changes(self, old: str | None, new: str, *, containing: str = "") -> Sequence[Change]:
+        """Commits on the first-parent line from ``old`` to ``new``, oldest first; see ``git.changes``."""
+        return self._safely(lambda: changes(self._runner, old, new, containing=containing))
 
     def signature_fault(self, commit: str, signers: bytes) -> str:
         """Why a commit does not carry a good signature of one of the ``signers``; empty if it does."""

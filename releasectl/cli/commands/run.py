@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Awaitable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,6 +60,14 @@ and the next `run` finds them. `releasectl down` stops them.
     help="Accept that a branch was rewritten and lost commits; until then nothing is written to it.",
 )
 @click.option(
+    "--sign-key",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    envvar="RELEASECTL_SIGN_KEY",
+    show_envvar=True,
+    metavar="FILE",
+    help="SSH key that signs every commit: without passphrase, or a public key whose private one ssh-agent holds.",
+)
+@click.option(
     "--webhook-secret-variable",
     default=SECRET_VARIABLE,
     show_default=True,
@@ -75,6 +84,7 @@ def run(
     once: bool,
     accept_rewrite: bool,
     listen: str,
+    sign_key: Path | None,
     webhook_secret_variable: str,
     listen_hooks: str | None,
     log_format: str,
@@ -94,6 +104,7 @@ def run(
     from releasectl.logs import configure
 
     configure(log_format, level="debug" if verbose else "warning" if quiet else "info")
+    location = replace(location, sign_key=sign_key)
     host, port = _host_and_port("--listen", listen)
     secrets = _hook_secrets(webhook_secret_variable, wanted=listen_hooks is not None)
     hooks_at = _host_and_port("--listen-hooks", listen_hooks) if listen_hooks else None
