@@ -56,3 +56,19 @@ async def test_candidates_that_fail_or_are_gone_break_no_answer(
     statuses, slowest = await _asked(router, client)
     assert (statuses, slowest < 3) == ({200}, True)
     assert len(cand.seen) >= 50
+
+
+async def test_a_slow_a_failing_and_a_dead_candidate_at_once_cost_users_nothing(
+    router: EnvoyRouter, stable: Backend, cand: Backend, client: httpx.AsyncClient
+) -> None:
+    cand.status = 503
+    async with Slow("slow") as slow:
+        at = {"stable": stable.address, "cand": cand.address, "slow": slow.address, "gone": NOWHERE}
+        mirrors = {"cand": 10_000, "slow": 10_000, "gone": 10_000}
+        await router.apply({"desk": a_table(at=at, mirrors=mirrors)})
+        assert dict((await router.observe())["desk"].mirrors) == mirrors
+        # At once, so that copies that wait would hold back connections of requests that follow.
+        answers = await asyncio.gather(*(client.get(f"{router.entry_url('desk')}") for _ in range(100)))
+    assert [answer.status_code for answer in answers] == [200] * 100
+    assert {answer.headers["x-releasectl-variant"] for answer in answers} == {"stable"}
+    assert len(cand.seen) >= 80
