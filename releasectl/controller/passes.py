@@ -310,7 +310,7 @@ class Controller:
     async def _converge(self, report: Report) -> None:
         states = self._states(report.git)
         await self._sites.route(states)
-        if report.recorded:
+        if report.recorded or self._sites.postponed:
             await self._sites.run_workloads(self._desired(report.git), states, _held(states))
 
     def _report(

@@ -40,9 +40,13 @@ class Sites:
         self._started: set[str] = set()
         self._entries: dict[str, str] = {}
         self._needs: dict[tuple[str, str], _Needs] = {}
+        self._tried: set[str] = set()
+        """Sites whose router was given routes by this controller, whether it took them or not."""
         self._routed: dict[str, Mapping[str, EffectiveState]] = {}
         """By site: the states that its router was last seen to take."""
         self.views: dict[str, SiteView] = {}
+        self.postponed = False
+        """Whether ``run_workloads`` left a site as it was, because its routes come first."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -81,9 +85,15 @@ class Sites:
     ) -> None:
         """Start what must run for what serves or is about to; stop what nothing needs any more.
 
-        What a router still sends requests to, because it did not take the last change, goes on running.
+        What a router still sends requests to, because it did not take the last change, goes on running. A new
+        controller does not know what the routes of an earlier one lead to: it makes its own before it stops anything.
         """
+        self.postponed = False
         for name, site in self._sites.items():
+            view = self.views.get(name, SiteView())
+            if name not in self._tried and view.served and not _unheard_of(name, states, view):
+                self.postponed = True
+                continue
             routed = self._routed.get(name, {})
             needed: dict[WorkloadKey, Workload] = {}
             for release in sorted({*desired, *states, *routed}):
@@ -105,6 +115,7 @@ class Sites:
                 log.info("routes stay until the processes behind them are known", environment=name)
                 answered = False
                 continue
+            self._tried.add(name)
             tables: dict[str, RouteTable] = {}
             for release, state in states.items():
                 if state.environment == name and (table := route_table(state, view.statuses)):
@@ -172,7 +183,9 @@ def _unheard_of(name: str, states: Mapping[str, EffectiveState], view: SiteView)
         state = states.get(release)
         if state is None or state.removed or state.environment != name:
             continue
-        keys = [key_of(release, component, version) for component, version in state.stable.versions.items()]
+        # What only has an address is never started, so nobody has to be heard of.
+        started = {component: version for component, version in state.stable.versions.items() if version.run}
+        keys = [key_of(release, component, version) for component, version in started.items()]
         if any(key not in view.statuses for key in keys):
             return True
     return False

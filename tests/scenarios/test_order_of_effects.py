@@ -39,6 +39,16 @@ async def test_c11_a_process_that_a_router_may_still_reach_goes_on_running(world
     assert running(world) == {"1"}
 
 
+async def test_a_single_pass_of_a_new_controller_starts_what_is_new_after_its_routes(world: World) -> None:
+    world.add_candidate("2")
+    # Each pass is the first one of its controller, as with `run --once`.
+    for _ in range(3):
+        world.restart()
+        await world.run_for(1)
+    assert world.reasons()[-1] == "ADVANCE CandidateStarted"
+    assert running(world) == {"1", "2"}
+
+
 # --- a graph, at every effect ---------------------------------------------------------------------------
 
 BOTH = '  candidates: [{name: both, versions: {ocr: "2.0", sentiment: "2.0"}}]\n'
@@ -169,6 +179,18 @@ async def test_c11_a_graph_is_ready_before_it_is_routed_and_routed_out_before_it
 async def test_c11_what_is_promoted_goes_on_running_and_the_old_versions_stop_last(play: Callable[..., Any]) -> None:
     order = await play("promoted")
     assert order.seen == ["start", "route", "unroute"]
+    assert order.wrong == []
+
+
+async def test_c11_after_a_death_between_a_rollbacks_intent_and_its_route_no_process_stops_before_the_route(
+    play: Callable[..., Any],
+) -> None:
+    whole = Killer(10_000)
+    await play("rolled back", whole)
+    route = whole.done.index("router.apply", whole.done.index("store.begin"))
+    killer = Killer(route)
+    order = await play("rolled back", killer)
+    assert killer.dead and killer.done[-1] == "store.begin"
     assert order.wrong == []
 
 
