@@ -126,7 +126,7 @@ class Covariate(Model):
     is. It must not depend on the variant: a number that the variant itself has worked out would hide its effect.
     """
 
-    feature: Annotated[str, Field(min_length=1)]
+    feature: Annotated[str, Field(pattern=r'^[^"]+$')]
     """Name of a number in the ``features`` of the predictions. It alone of the features is kept."""
     clip: Clip
     missing: float = 0.0

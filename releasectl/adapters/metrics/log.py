@@ -8,7 +8,6 @@ marked, so a read whose result was lost is asked again and answers the same.
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -34,8 +33,12 @@ WITH fresh (exposure) AS (
     SELECT j.exposure FROM prediction p JOIN joined j ON j.exposure = p.id AND j.metric = :metric
     WHERE p.ts > :old_mature AND p.ts <= :new_mature
 ),
-counted (release, variant, allocation_id, tag, features, part, value) AS (
-    SELECT p.release, p.variant, p.allocation_id, p.tag, p.features, CASE WHEN :by IS NOT NULL THEN (
+counted (release, variant, allocation_id, tag, before, part, value) AS (
+    SELECT p.release, p.variant, p.allocation_id, p.tag, CASE WHEN :before IS NOT NULL THEN (
+        SELECT json_extract(q.features, :before) FROM prediction q
+        WHERE q.request_id = p.request_id AND q.release = p.release AND q.variant = p.variant
+            AND q.mirrored = p.mirrored AND json_extract(q.features, :before) IS NOT NULL
+        ORDER BY q.id LIMIT 1) END, CASE WHEN :by IS NOT NULL THEN (
         SELECT json_extract(q.segment, :by) FROM prediction q
         WHERE q.request_id = p.request_id AND q.release = p.release AND q.variant = p.variant
             AND q.mirrored = p.mirrored AND json_extract(q.segment, :by) IS NOT NULL
@@ -61,8 +64,8 @@ ORDER BY release, variant, allocation_id, tag, part
 _VALUES = (
     _COUNTED
     + """
-SELECT release, variant, allocation_id, tag, part, value, features, COUNT(*) FROM counted
-WHERE value IS NOT NULL GROUP BY release, variant, allocation_id, tag, part, value, features
+SELECT release, variant, allocation_id, tag, part, value, before, COUNT(*) FROM counted
+WHERE value IS NOT NULL GROUP BY release, variant, allocation_id, tag, part, value, before
 ORDER BY release, variant, allocation_id, tag, part
 """
 )
@@ -167,6 +170,7 @@ class _Question:
             "metric": self.query.outcome,
             "threshold": self.query.threshold,
             "by": None if self.query.by is None else f'$."{self.query.by}"',
+            "before": None if self.covariate is None else f'$."{self.covariate.feature}"',
             "old_join": old.join,
             "new_join": new.join,
             # Without a maturity every exposure always was old enough.
@@ -216,11 +220,11 @@ def _counts(rows: Iterable[Sequence[Any]], question: _Question) -> Counts:
 
 
 def _summed(rows: Iterable[Sequence[Any]], clip: Clip, covariate: Covariate | None) -> Counts:
-    """Rows end with a value, the features kept of its exposure, and how many there are of these."""
+    """Rows end with a value, what its request said of the covariate, and how many there are of these."""
     trials = total = squares = before = before_squares = products = 0
-    for *_, value, features, count in rows:
+    for *_, value, known, count in rows:
         y = clip.steps(value)
-        x = covariate.clip.steps(_known_before(features, covariate)) if covariate else 0
+        x = covariate.clip.steps(_number(known, covariate.missing)) if covariate else 0
         trials += count
         total += count * y
         squares += count * y * y
@@ -231,7 +235,6 @@ def _summed(rows: Iterable[Sequence[Any]], clip: Clip, covariate: Covariate | No
     return Counts(trials=trials, values=values)
 
 
-def _known_before(features: str | None, covariate: Covariate) -> float:
-    """What an exposure says of the covariate; what is no finite number counts as missing."""
-    found = json.loads(features).get(covariate.feature) if features else None
-    return float(found) if isinstance(found, int | float) and math.isfinite(found) else covariate.missing
+def _number(known: object, missing: float) -> float:
+    """What is no finite number counts as missing."""
+    return float(known) if isinstance(known, int | float) and math.isfinite(known) else missing

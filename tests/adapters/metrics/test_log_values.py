@@ -127,6 +127,18 @@ async def test_a_covariate_is_read_from_the_features_of_the_prediction(log: Even
     assert reader.arms == {"stable": Counts(trials=5, values=wanted)}
 
 
+async def test_any_component_of_the_request_may_tell_the_covariate(log: EventLog) -> None:
+    reader = Reader(log, ADJUSTED)
+    await reader.read()
+    entry = Prediction("a", "desk", "stable", START, allocation_id=1, component="entry")
+    behind = Prediction("a", "desk", "stable", START, allocation_id=1, component="behind", features={"spent": 40})
+    log.append([entry, behind], [worth("a", 100.0)])
+    await reader.read()
+    assert reader.arms["stable"].trials == 1
+    assert reader.arms["stable"].values is not None
+    assert reader.arms["stable"].values.before == 400_000
+
+
 async def test_no_feature_is_kept_but_the_numbers_that_a_metric_asks_for(log: EventLog) -> None:
     log.append([shown("a", spent=1, name="Ada")], [])
     asks, asks_nothing = Reader(log, ADJUSTED), Reader(log, WORTH)

@@ -160,6 +160,12 @@ def test_a_limit_holds_whatever_stable_does() -> None:
     assert judged(steady(0.1, 0.1), rules)[0].state is MetricState.OK
 
 
+def test_a_limit_of_what_should_be_high_is_a_least_rate() -> None:
+    rules = policy("clicks", guardrails=[{"metric": "clicks", "margin": {"points": 2}, "limit": 20}])
+    assert judged(steady(0.1, 0.1), rules)[0].state is MetricState.BAD
+    assert judged(steady(0.4, 0.4), rules)[0].state is not MetricState.BAD
+
+
 def test_c4_a_breach_is_not_forgotten_however_much_good_comes_after_it() -> None:
     row, folds = judged(steady(0.01, 0.5, looks=5))
     assert row.state is MetricState.BAD

@@ -13,12 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from releasectl.cli.outlook import Told
+from releasectl.domain.decision import Allocation
 from releasectl.domain.evidence import Evidence, MetricState
 from releasectl.domain.metric import Clip, LogQuery, Metric, Queries
 from releasectl.domain.observation import Block, Counts, Observation, Reading, ReadState, Values
 from releasectl.domain.policy import PolicySpec
 from releasectl.evaluate.evaluation import evaluate
 from releasectl.evaluate.means import TICK
+from releasectl.evaluate.outlook import Outlook, outlook
 from tests.builders import NOW, a_policy
 
 LATENCY = Metric(
@@ -204,3 +207,42 @@ def test_samples_of_a_step_count_from_its_own_exposures() -> None:
 def test_a_mean_that_cannot_be_is_refused(given: dict[str, Any], problem: str) -> None:
     with pytest.raises(ValidationError, match=problem):
         Metric.model_validate({**LATENCY.model_dump(mode="json", exclude_defaults=True), **given}, strict=False)
+
+
+# --- what would settle it -------------------------------------------------------------------------------
+
+
+def told_ahead(blocks: Sequence[Block]) -> tuple[Outlook, Any]:
+    (found,), folds = judged(blocks)
+    shares = Allocation(shares={"stable": 7500, "next": 2500})
+    ahead = outlook(found, policy(), {"latency": LATENCY}, folds, shares)
+    assert ahead is not None
+    return ahead, folds
+
+
+def alike(tried: float) -> Block:
+    """A look whose values have exactly these means and one spread."""
+    return a_look([90.0, 150.0] * 45, [tried - 30, tried + 30] * 15)
+
+
+@pytest.mark.parametrize(("tried", "settled"), [(121, MetricState.OK), (145, MetricState.BAD)])
+def test_the_samples_that_an_outlook_names_settle_a_mean_and_one_look_less_does_not(
+    tried: float, settled: MetricState
+) -> None:
+    few = [alike(tried)] * 4
+    ahead, folds = told_ahead(few)
+    samples = ahead.to_pass if settled is MetricState.OK else ahead.to_fail
+    assert samples is not None
+    more = samples // 30
+    assert judged([alike(tried)] * more, folds=folds)[0][0].state is settled
+    assert judged([alike(tried)] * (more - 1), folds=folds)[0][0].state is MetricState.INCONCLUSIVE
+
+
+def test_an_outlook_tells_the_mean_that_would_turn_the_verdict_in_its_unit() -> None:
+    ahead, _ = told_ahead([alike(121)] * 4)
+    assert ahead.turns_at is not None
+    assert 130 < ahead.turns_at < 400
+    (*_, last) = Told(ahead, None).sentences()
+    assert (
+        last == f"harm would be proven by a mean of at least {ahead.turns_at:.4g} ms over as many samples again (120)"
+    )
