@@ -24,18 +24,14 @@ def _rate(text: str) -> str:
 RateText = Annotated[str, Field(pattern=r"^(\d+(\.\d+)?%|-?\d+(\.\d+)?( ?~ ?\d+(\.\d+)?)?)$"), AfterValidator(_rate)]
 """``1%`` of a proportion; ``25 ~ 8`` of a mean: its value and standard deviation in its own unit."""
 PercentText = Annotated[str, Field(pattern=r"^\d+(\.\d+)?%$"), AfterValidator(_rate)]
+PartText = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*=.+$")]
 PairRate = Literal["agreement", "errors", "stable-errors", "slower"]
 Traffic = Annotated[str, Field(pattern=r"^\d+(\.\d+)?/[smh]$")]
 
 
-class Phase(Model):
-    """What happens for a while. Rates and means that are not named stay as they were in the phase before; at first
-    rates are 0% and means in the middle of their range."""
+class Rates(Model):
+    """How the variants answer."""
 
-    for_: Annotated[Duration, Field(alias="for")]
-    """How long."""
-    requests: Traffic | None = None
-    """All requests, such as ``100/s`` or ``30/m``; as before if left out, at first 100/s."""
     stable: Mapping[Name, RateText] = {}
     """Rate of events of each metric, such as ``{error-rate: 1%}``; of a mean its value and standard deviation, such
     as ``{order-value: 25 ~ 8}``."""
@@ -43,6 +39,26 @@ class Phase(Model):
     """The same of every candidate."""
     candidates: Mapping[Name, Mapping[Name, RateText]] = {}
     """The same of single ones, by name; goes before ``candidate``."""
+
+
+class SegmentPhase(Rates):
+    """A group of users who are answered unlike the others. What is not named is as with everybody else."""
+
+    share: PercentText | None = None
+    """Part of all requests, such as ``5%``; as before if left out, at first 0%."""
+
+
+class Phase(Rates):
+    """What happens for a while. Rates and means that are not named stay as they were in the phase before; at first
+    rates are 0% and means in the middle of their range."""
+
+    for_: Annotated[Duration, Field(alias="for")]
+    """How long."""
+    requests: Traffic | None = None
+    """All requests, such as ``100/s`` or ``30/m``; as before if left out, at first 100/s."""
+    segments: Mapping[PartText, SegmentPhase] = {}
+    """Groups, such as ``language=es``, for metrics that are counted by them; what ``stable`` and ``candidate`` say is
+    then of everybody else."""
     pairs: Mapping[PairRate, PercentText] = {}
     """While requests are copied, in which part of the pairs the answers agree (``agreement``, at first 100%), only the
     candidate fails (``errors``), only stable does (``stable-errors``), or the candidate is ``slower``."""

@@ -25,7 +25,8 @@ from releasectl.domain.observation import (
     Values,
     VariantHealth,
 )
-from releasectl.domain.policy_test import Expected, PairRate, Phase, PolicyCase
+from releasectl.domain.parts import Part, part_name
+from releasectl.domain.policy_test import Expected, PairRate, Phase, PolicyCase, Rates
 from releasectl.domain.release import STABLE
 from releasectl.simulate.case import Case, at_look
 from releasectl.simulate.trial import Run, run_trial
@@ -66,14 +67,29 @@ def run_case(case: Case, written: PolicyCase, look: timedelta) -> Outcome:
 
 
 def _misread(case: Case, given: Sequence[Phase]) -> Iterator[str]:
-    """A rate that is told of a mean, or a value of a proportion."""
+    """A rate that is told of a mean, or a value of a proportion; a group that a metric is not counted by."""
     for phase in given:
-        for told in (phase.stable, phase.candidate, *phase.candidates.values()):
-            for name, text in told.items():
+        yield from _misread_rates(case, phase)
+        for part, group in phase.segments.items():
+            yield from _misread_rates(case, group)
+            for name in dict.fromkeys(name for told in _all_told(group) for name in told):
                 metric = case.desired.metrics.get(name)
-                if metric is not None and text.endswith("%") == (metric.kind == "mean"):
-                    example = "25 ~ 8" if metric.kind == "mean" else "1%"
-                    yield f"{name} is a {metric.kind}, of which {text!r} says nothing: write {example!r}, for example"
+                by, asked = metric and metric.query.log and metric.query.log.by, Part.parse(part).dimension
+                if metric is not None and by != asked:
+                    yield f"{name} is {f'counted by {by}' if by else 'counted as a whole'}, not by {asked}"
+
+
+def _misread_rates(case: Case, rates: Rates) -> Iterator[str]:
+    for told in _all_told(rates):
+        for name, text in told.items():
+            metric = case.desired.metrics.get(name)
+            if metric is not None and text.endswith("%") == (metric.kind == "mean"):
+                example = "25 ~ 8" if metric.kind == "mean" else "1%"
+                yield f"{name} is a {metric.kind}, of which {text!r} says nothing: write {example!r}, for example"
+
+
+def _all_told(rates: Rates) -> tuple[Mapping[str, str], ...]:
+    return (rates.stable, rates.candidate, *rates.candidates.values())
 
 
 # --- playing --------------------------------------------------------------------------------------------
@@ -112,7 +128,9 @@ class _Script:
             name: self._carried(("requests", name), self._traffic(index) * seconds * share / WHOLE)
             for name, share in shares.items()
         }
-        readings = {metric: self._reading(metric, index, look, state, trials) for metric in self.case.desired.metrics}
+        readings: dict[str, Reading] = {}
+        for metric in self.case.desired.metrics:
+            readings |= self._readings(metric, index, look, state, trials)
         guarded = {guardrail.metric for guardrail in self.case.desired.policy.spec.guardrails}
         if any(reading.state is not ReadState.OK for metric, reading in readings.items() if metric in guarded):
             self._unreadable += seconds
@@ -123,27 +141,58 @@ class _Script:
             health={STABLE: VariantHealth(health=Health.READY), **health},
         )
 
-    def _reading(self, metric: str, index: int, look: int, state: EffectiveState, trials: Mapping[str, int]) -> Reading:
+    def _readings(
+        self, metric: str, index: int, look: int, state: EffectiveState, trials: Mapping[str, int]
+    ) -> dict[str, Reading]:
+        """What is read of a metric, and of its parts if the case tells of groups."""
         paired = self.case.desired.metrics[metric].query.paired
-        waiting = self._waiting.setdefault(metric, {})
-        counted = self._single(metric, index, trials) if paired is None else self._pairs(paired.measure, index, state)
-        for name, counts in counted.items():
-            waiting[name] = waiting.get(name, Counts()) + counts
-        called = metric if paired is None else paired.measure
+        if paired is None:
+            called, counted = metric, self._single(metric, index, trials)
+        else:
+            called, counted = paired.measure, {metric: self._pairs(paired.measure, index, state)}
+        for name, arms in counted.items():
+            waiting = self._waiting.setdefault(name, {})
+            for variant, counts in arms.items():
+                waiting[variant] = waiting.get(variant, Counts()) + counts
         told = ReadState(self.given[index].metrics.get(called, "ok"))
         if told is not ReadState.OK:
-            return Reading(state=told, detail=f"{called}: the case says {told}")
-        end, arms = at_look(self.look, look), self._waiting.pop(metric)
-        return Reading(state=told, blocks=(Block(start_at=end - self.look, end_at=end, epoch=state.epoch, arms=arms),))
+            return {metric: Reading(state=told, detail=f"{called}: the case says {told}")}
+        end, readings = at_look(self.look, look), {}
+        for name in counted:
+            arms = self._waiting.pop(name)
+            block = Block(start_at=end - self.look, end_at=end, epoch=state.epoch, arms=arms)
+            readings[name] = Reading(state=told, blocks=(block,))
+        return readings
 
-    def _single(self, metric: str, index: int, trials: Mapping[str, int]) -> dict[str, Counts]:
-        clip = self.case.desired.metrics[metric].clip
-        return {
-            name: self._events(metric, name, count, index)
-            if clip is None
-            else Counts(trials=count, values=_values(count, self._told(metric, name, index), clip))
-            for name, count in trials.items()
-        }
+    def _single(self, metric: str, index: int, trials: Mapping[str, int]) -> dict[str, dict[str, Counts]]:
+        """Counts by reading and variant; the groups are part of the whole."""
+        parts, found = self._parts(metric, index), {metric: dict.fromkeys(trials, Counts())}
+        for variant, count in trials.items():
+            left = count
+            for part, share in parts.items():
+                some = min(left, self._carried(("requests", metric, variant, part), count * share))
+                left -= some
+                counts = self._counts(metric, variant, some, index, part)
+                found.setdefault(part_name(metric, Part.parse(part)), {})[variant] = counts
+                found[metric][variant] += counts
+            found[metric][variant] += self._counts(metric, variant, left, index)
+        return found
+
+    def _parts(self, metric: str, index: int) -> dict[str, float]:
+        """The groups that a metric is counted by, as far as the case has told of them, with their last share."""
+        query, shares = self.case.desired.metrics[metric].query.log, dict[str, float]()
+        for phase in self.given[: index + 1]:
+            for part, told in phase.segments.items():
+                if query is not None and Part.parse(part).dimension == query.by:
+                    shares[part] = shares.get(part, 0.0) if told.share is None else float(told.share[:-1]) / 100
+        return shares
+
+    def _counts(self, metric: str, variant: str, count: int, index: int, part: str = "") -> Counts:
+        clip, told = self.case.desired.metrics[metric].clip, self._told(metric, variant, index, part)
+        if clip is not None:
+            return Counts(trials=count, values=_values(count, told, clip))
+        events = self._carried((metric, variant, part), count * float((told or "0%")[:-1]) / 100)
+        return Counts(trials=count, events=min(events, count))
 
     def _pairs(
         self, measure: Literal["agreement", "errors", "slower"], index: int, state: EffectiveState
@@ -166,11 +215,6 @@ class _Script:
                     return float(told[rate][:-1]) / 100
         return 1.0 if rate == "agreement" else 0.0
 
-    def _events(self, metric: str, name: str, count: int, index: int) -> Counts:
-        told = self._told(metric, name, index) or "0%"
-        events = self._carried((metric, name), count * float(told[:-1]) / 100)
-        return Counts(trials=count, events=min(events, count))
-
     def _carried(self, key: tuple[str, ...], more: float) -> int:
         """The whole part of all that was due so far, less what was counted already."""
         self._due[key] = self._due.get(key, 0.0) + more
@@ -190,9 +234,11 @@ class _Script:
         number, _, unit = text.partition("/")
         return float(number) / _SECONDS[unit]
 
-    def _told(self, metric: str, variant: str, index: int) -> str | None:
-        """What was last said of a metric."""
-        for phase in self.given[index::-1]:
+    def _told(self, metric: str, variant: str, index: int, part: str = "") -> str | None:
+        """What was last said of a metric, in a group or, where nothing was said of that, in all the rest."""
+        before = self.given[index::-1]
+        groups = [phase.segments[part] for phase in before if part in phase.segments]
+        for phase in (*groups, *before):
             own = phase.stable if variant == STABLE else {**phase.candidate, **phase.candidates.get(variant, {})}
             if metric in own:
                 return own[metric]

@@ -32,6 +32,8 @@ metadata: {name: rewards}
 spec:
   metrics:
     - {name: click, direction: higher, query: {log: {outcome: click}}}
+    - {name: wrong, direction: lower, query: {log: {outcome: wrong, by: language}}}
+    - {name: length, kind: mean, direction: lower, clip: {high: 100}, query: {log: {outcome: length, by: language}}}
     - {name: latency, kind: mean, unit: ms, direction: lower, clip: {high: 1000}, query: {log: {outcome: latency}}}
     - {name: worth, kind: mean, unit: EUR, direction: higher, clip: {high: 100}, query: {log: {outcome: worth}}}
 """
