@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 _UNITS = {"value": "", "latency": " ms"}
 MOST_FLIPS = 10
+MOST_SHOWN = 5
 
 
 def pair_lines(report: Mapping[str, Any]) -> list[str]:
@@ -30,6 +32,22 @@ def pair_lines(report: Mapping[str, Any]) -> list[str]:
             f"{found['onlyStableFailed']} times the other way round"
         )
     return lines
+
+
+def disagreement_lines(found: Mapping[str, Any]) -> list[str]:
+    """A few pairs whose answers differ, stable's first."""
+    lines = []
+    for one in found["disagreements"][:MOST_SHOWN]:
+        asked = "" if one["request"] is None else f" to {printable(one['request'])}"
+        answers = f"{printable(one['stable'])} | {one['candidate']}: {printable(one['tried'])}"
+        lines.append(f"{one['requestId']}{asked}: {answers}")
+    return lines
+
+
+def printable(value: Any) -> str:
+    """On one line, and nothing in it that a terminal obeys: answers are whatever a model made of a user's words."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return "".join(one if one.isprintable() else " " for one in text)
 
 
 def _rate(found: Mapping[str, Any]) -> str:

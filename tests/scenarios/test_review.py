@@ -24,6 +24,7 @@ from releasectl.api.server import ApiServer
 from releasectl.cli.commands.review import review
 from releasectl.cli.location import Location
 from releasectl.cli.main import main
+from releasectl.cli.pair_lines import disagreement_lines
 from releasectl.cli.reviewdesk import ReviewDesk
 from releasectl.domain.metric import LogQuery, Metric, PairedQuery, Queries
 from releasectl.domain.release import STABLE
@@ -45,6 +46,8 @@ class Office:
         self.desk = ReviewDesk(self.log, {"shop": self.state}.get, lambda: self.at)
         self.samples = PairSamples(self.log)
         self.samples.update([AGREEMENT])
+        begun = asyncio.run(LogSource(self.log).read(METRICS, {}, AT))
+        self.cursors = {name: reading.cursor for name, reading in begun.items()}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
@@ -121,11 +124,13 @@ def judge(question: dict[str, Any]) -> dict[str, Any]:
     return {**question, "right": right}
 
 
+NAMES = ("reviewed-correct", "reviewed-correct-targeted")
+METRICS = [Metric(name=name, direction="higher", query=Queries(log=LogQuery(outcome=name))) for name in NAMES]
+
+
 def outcomes(office: Office, metric: str) -> dict[str, tuple[int, int]]:
-    """Trials and events by variant, as an objective on this outcome would count them."""
-    asked = Metric(name="right", direction="higher", query=Queries(log=LogQuery(outcome=metric)))
-    begin = {"right": {"query": asked.query.log.model_dump(mode="json") | {"maturity": 0.0}, "join": 0, "at": 0}}  # type: ignore[union-attr]
-    reading = asyncio.run(LogSource(office.log).read([asked], begin, AT))["right"]
+    """Trials and events by variant since the beginning, as an objective on this outcome would count them."""
+    reading = asyncio.run(LogSource(office.log).read(METRICS, office.cursors, AT))[metric]
     return {one.variant: (one.counts.trials, one.counts.events) for one in reading.increments}
 
 
@@ -244,3 +249,13 @@ def test_what_was_compared_is_told_with_a_few_disagreements(office: Office) -> N
     told = office.review("--report").stdout
     assert "10 x yes -> no" in told
     assert "nobody has judged" in told
+
+
+def test_disagreements_are_shown_on_one_line_whatever_a_model_said(office: Office) -> None:
+    office.answered(3, disagreeing=3)
+    found = office.desk.pairs("shop")
+    assert found is not None
+    found["disagreements"][0]["tried"] = "no\x1b[2J\n"
+    lines = disagreement_lines(found)
+    assert len(lines) == 3
+    assert "next: no [2J" in lines[0]

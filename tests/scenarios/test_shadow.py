@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from releasectl.adapters.metrics.event_log import EventLog
 from releasectl.adapters.metrics.paired import PairedSource
+from releasectl.cli.commands.explain import explain
 from releasectl.domain.metric import Metric
 from releasectl.ports import Prediction, SourceReading
 from tests.scenarios.test_replay import run_replay
@@ -222,5 +224,9 @@ async def test_one_that_differs_in_one_language_only_is_taken_back(world: World)
     last = world.state().last
     assert last is not None
     assert "with language=es" in last.message
+    where = ["-R", str(world.origin), "--state", str(world.folder / "elsewhere")]
+    told = CliRunner().invoke(explain, ["shop", *where], standalone_mode=False, catch_exceptions=False)
+    assert "segment agreement" in told.stdout
+    assert "with language=es" in told.stdout
     assert world.reasons()[-1] == "ROLLBACK GuardrailBreached"
     assert run_replay(world).return_value == 0

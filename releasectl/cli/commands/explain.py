@@ -10,7 +10,7 @@ import click
 
 from releasectl.cli.location import Location
 from releasectl.cli.options import output, repository
-from releasectl.errors import UsageError
+from releasectl.errors import Conflict, Unavailable, UsageError
 
 if TYPE_CHECKING:
     from releasectl.adapters.git.repo import GitRepo
@@ -38,7 +38,8 @@ def explain(*, what: str, matrix: bool, location: Location, output: str) -> int:
 
     Reads the record in the ledger: what git asked for, what was measured in which window, what follows. For
     each metric that is not settled it tells how much more data would settle it at the present rates, and which
-    rate would turn it: expected counts, folded on through the same rules.
+    rate would turn it: expected counts, folded on through the same rules. Of a release that is in a shadow here, a few
+    answers that differ are shown as well: users' data, which the controller's event log holds and git does not.
     """
     if matrix:
         return _matrix(what, location, output)
@@ -58,8 +59,21 @@ def explain(*, what: str, matrix: bool, location: Location, output: str) -> int:
     if output == "json":
         click.echo(json.dumps(record | {"outlook": [one.to_data() for one in ahead]}, indent=2, ensure_ascii=False))
     else:
-        click.echo("\n".join(_lines(recorded, record, ahead)))
+        click.echo("\n".join([*_lines(recorded, record, ahead), *_compared(what, location)]))
     return 0
+
+
+def _compared(release: str, location: Location) -> list[str]:
+    """What the running controller has compared of a shadow under way; nothing where there is none of either."""
+    from releasectl.cli.controller_api import ControllerApi
+    from releasectl.cli.pair_lines import disagreement_lines, pair_lines
+
+    try:
+        found = ControllerApi(location).ask(release, "pairs")
+    except (Conflict, Unavailable, UsageError):
+        return []
+    told = [line for one in found["candidates"] for line in pair_lines(one)]
+    return ["", "  compared in the trial under way", *(f"    {line}" for line in [*told, *disagreement_lines(found)])]
 
 
 def _matrix(release: str, location: Location, output: str) -> int:

@@ -133,22 +133,18 @@ def _interactive(desk: _Desk, questions: Sequence[Mapping[str, Any]]) -> int:
 
 
 def _shown(question: Mapping[str, Any]) -> Iterator[str]:
+    from releasectl.cli.pair_lines import printable
+
     if question["request"] is not None:
-        yield f"  request  {_text(question['request'])}"
+        yield f"  request  {printable(question['request'])}"
     if question["segment"]:
         yield f"  segment  {question['segment']}"
     one, other = question["answers"]["A"], question["answers"]["B"]
     if one == other:
-        yield f"  both     {_text(one)}"
+        yield f"  both     {printable(one)}"
     else:
-        yield f"  A        {_text(one)}"
-        yield f"  B        {_text(other)}"
-
-
-def _text(value: Any) -> str:
-    """On one line, and nothing in it that a terminal obeys: answers are whatever a model made of a user's words."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return "".join(one if one.isprintable() else " " for one in text)
+        yield f"  A        {printable(one)}"
+        yield f"  B        {printable(other)}"
 
 
 def _line(question: Mapping[str, Any]) -> str:
