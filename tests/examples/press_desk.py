@@ -31,11 +31,16 @@ def _loaded() -> ModuleType:
 
 
 story = _loaded()
+# Under the name by which the example's other scripts import it, too.
+sys.modules.setdefault("story", story)
+sys.path.append(str(FOLDER))
 # The story makes the components' modules importable; tests take them from here, so that the order of imports is safe.
 import ocr  # noqa: E402
+import record  # noqa: E402
+import scanning  # noqa: E402
 from desk import events, identifying, lexicon, lines, ngrams, wording  # noqa: E402
 
-__all__ = ["events", "identifying", "lexicon", "lines", "ngrams", "ocr", "story", "wording"]
+__all__ = ["events", "identifying", "lexicon", "lines", "ngrams", "ocr", "record", "scanning", "story", "wording"]
 
 
 @contextlib.contextmanager

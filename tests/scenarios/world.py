@@ -188,10 +188,15 @@ def prepare(
     folder: Path, *, releases: Sequence[str] = ("shop",), policy: str = POLICY, template: str = RELEASE
 ) -> Path:
     """A bare repository with the manifests of these releases; many worlds may begin with a copy of it."""
-    origin = folder / "origin.git"
-    work = folder / "first"
     files = {f"releases/{name}.yaml": template.replace("NAME", name) for name in releases}
     files |= {"policies/careful.yaml": policy, "environments/local.yaml": ENVIRONMENT}
+    return first_commit(folder, files)
+
+
+def first_commit(folder: Path, files: Mapping[str, str]) -> Path:
+    """A bare repository in the folder whose only commit has these files, by path."""
+    origin = folder / "origin.git"
+    work = folder / "first"
     for path, content in files.items():
         (work / path).parent.mkdir(parents=True, exist_ok=True)
         (work / path).write_text(content)

@@ -60,7 +60,7 @@ class Desk:
                     latency_ms=(time.perf_counter() - began) * 1000,
                     status=status,
                     output=output,
-                    segment={"language": language},
+                    segment=_segment(language, headers),
                     unit=headers.get("x-desk-customer"),
                 )
             )
@@ -80,6 +80,12 @@ class Desk:
         if not self._language_id.is_known:
             return UNKNOWN
         return str(self._language_id.ask({"text": text}, headers)["language"])
+
+
+def _segment(language: str, headers: Headers) -> dict[str, str]:
+    """What answers are told apart by: the language, and the print that the scanner names."""
+    print_ = headers.get("x-desk-print")
+    return {"language": language, **({"print": print_} if print_ else {})}
 
 
 def load(model: str) -> Answer:
