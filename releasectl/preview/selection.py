@@ -51,12 +51,12 @@ def compare(before: Files, after: Files, *, only: str | None = None) -> Compared
     """Read what differs and what is needed to understand it; ``only`` a release, whether it differs or not."""
     reader = _Reader()
     differing = sorted(_differing(before, after))
-    seen = {
-        path for files in (before, after) for path, content in files.contents.items() if _holds_more(content)
-    } | set(differing)
+    # What is the same on both sides is searched once.
+    texts = [*before.contents.items(), *((path, after.contents[path]) for path in differing if path in after.contents)]
+    seen = {path for path, content in texts if _holds_more(content)} | set(differing)
     words = {only} if only else set()
     while True:
-        chosen = seen | _mentioning(before, words) | _mentioning(after, words)
+        chosen = seen | _mentioning(texts, words)
         old, new = reader.catalog(before, chosen), reader.catalog(after, chosen)
         more = words | _words(old, new, differing, only)
         if more == words:
@@ -97,13 +97,13 @@ def _holds_more(content: bytes) -> bool:
     return (GROUP.encode() in content or bool(kinds)) and any(kind != b"Release" for kind in kinds or [b""])
 
 
-def _mentioning(files: Files, words: Iterable[str]) -> set[str]:
+def _mentioning(texts: Iterable[tuple[str, bytes]], words: Iterable[str]) -> set[str]:
     wanted = [re.escape(word.encode()) for word in sorted(words)]
     if not wanted:
         return set()
     # A backslash may hide a word in a quoted text; hosts are the same in any case.
     search = re.compile(b"|".join([*wanted, rb"\\"]), re.IGNORECASE).search
-    return {path for path, content in files.contents.items() if search(content)}
+    return {path for path, content in texts if search(content)}
 
 
 def _words(old: Catalog, new: Catalog, differing: Iterable[str], only: str | None) -> set[str]:

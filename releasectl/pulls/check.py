@@ -16,7 +16,7 @@ from releasectl.manifests.kinds import is_yaml
 from releasectl.ports import Heads, ReleaseRepo, TreeEntry
 from releasectl.preview.compose import Asked, plan, wants_fleet
 from releasectl.preview.document import Plan
-from releasectl.preview.reading import files_in
+from releasectl.preview.reading import by_oid, files_in
 from releasectl.preview.selection import compare
 
 MOST_FILES = 2000
@@ -51,7 +51,8 @@ def merged_plan(repo: PullRepo, heads: Heads, head: str, now: datetime) -> Plan:
     """What merging ``head`` does. Conflict if git cannot merge it, Denied if it is more than is checked."""
     before, after = repo.tree(heads.manifests), repo.tree(repo.merged(heads.manifests, head))
     _refuse_floods(before, after)
-    compared = compare(files_in(repo, before), files_in(repo, after))
+    there = files_in(repo, before)
+    compared = compare(there, files_in(repo, after, known=by_oid(there, before)))
     fleet = read_fleet(repo, heads.ledger, compared.releases, everybody=wants_fleet(compared))
     return plan(compared, fleet, Asked(heads.manifests, head, heads.ledger, now))
 

@@ -138,7 +138,7 @@ def _sides(
     repo: GitRepo, heads: Heads | None, faults: tuple[str, ...], clone: Clone | None, against: str | None
 ) -> _Sides:
     from releasectl.cli.folder import files_of
-    from releasectl.preview.reading import files_at
+    from releasectl.preview.reading import by_oid, by_own_oid, files_at
 
     if clone is None:
         raise UsageError("a plan compares what is on this machine", hint="run it in a clone, or give the clone with -R")
@@ -146,19 +146,22 @@ def _sides(
     if dots:
         base, head = clone.resolve(left or "HEAD"), clone.resolve(right or "HEAD")
         base = clone.merge_base(base, head) if dots == "..." else base
-        before, after = files_at(clone, base), files_at(clone, head)
+        before = files_at(clone, base)
+        after = files_at(clone, head, known=by_oid(before, clone.tree(base)))
         return _Sides(before, after, base, head, clone.committed_at(head), repo, heads, faults)
     top = clone.work_tree
     if top is None:
         raise UsageError("a bare repository has no files to plan", hint="compare two commits: --against A..B")
+    here = files_of(top)
     if against:
-        base, source = clone.resolve(against), clone
+        base = clone.resolve(against)
+        before = files_at(clone, base, known=by_own_oid(here))
     elif heads is None:
         raise Unavailable(faults[0], hint="name a commit of this clone with --against")
     else:
         base = heads.manifests
-        return _Sides(files_at(repo, base), files_of(top), base, "", datetime.now(UTC), repo, heads, faults)
-    return _Sides(files_at(source, base), files_of(top), base, "", datetime.now(UTC), repo, heads, faults)
+        before = files_at(repo, base, known=by_own_oid(here))
+    return _Sides(before, here, base, "", datetime.now(UTC), repo, heads, faults)
 
 
 def _heads(repo: GitRepo) -> tuple[Heads | None, tuple[str, ...]]:
