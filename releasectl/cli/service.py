@@ -71,10 +71,12 @@ class Service:
         port: int,
         hook_secrets: Sequence[str] = (),
         hooks_at: tuple[str, int] | None = None,
+        keep_features: bool = False,
     ) -> Service:
         """Listen, so that processes can be told where events go, then wire the controller.
 
-        With ``hook_secrets`` webhooks are answered, and at ``hooks_at`` as well, where nothing else is.
+        With ``hook_secrets`` webhooks are answered, and at ``hooks_at`` as well, where nothing else is. With
+        ``keep_features`` the event log keeps what requests were about, for people who judge answers.
         """
         service = cls(location, location.shown_url)
         sink, desk = _Late(), _Late()
@@ -98,7 +100,7 @@ class Service:
             outer = ApiServer(webhooks_app(webhooks), host=hooks_at[0], port=hooks_at[1])
             log.info("webhooks", listening=f"{hooks_at[0]}:{await outer.start()}")
             service._servers.append(outer)
-        service.wired = wire(location, cwd=cwd, events_url=f"{service.url}/v1/events")
+        service.wired = wire(location, cwd=cwd, events_url=f"{service.url}/v1/events", keep_features=keep_features)
         sink.target = service.wired.log
         desk.target = ReviewDesk(service.wired.log, service._state, lambda: datetime.now(UTC))
         location.controller_file.write_text(json.dumps({"pid": os.getpid(), "url": service.url}))

@@ -121,12 +121,12 @@ def environment_folder(state: Path, environment: str) -> Path:
     return state / "environments" / environment
 
 
-def wire(location: Location, *, cwd: Path, events_url: str) -> Wired:
+def wire(location: Location, *, cwd: Path, events_url: str, keep_features: bool = False) -> Wired:
     """A controller for a repository, with real adapters."""
     location.state.mkdir(parents=True, exist_ok=True)
     repo = location.open_repo(mirror="mirror")
     store = SqliteStore(location.state / "evidence.sqlite")
-    log = EventLog(location.state / "events.sqlite")
+    log = EventLog(location.state / "events.sqlite", keep_features=keep_features)
     sites = SiteBuilder(location.state, cwd, log, events_url)
     forges = Forges(branch=location.branch)
     controller = Controller(

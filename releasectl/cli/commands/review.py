@@ -118,6 +118,8 @@ def _interactive(desk: _Desk, questions: Sequence[Mapping[str, Any]]) -> int:
     if not questions:
         click.echo("there is nothing to judge at present", err=True)
         return 0
+    if all(question["request"] is None for question in questions):
+        click.echo("what requests were about is not kept here; releasectl run --keep-features keeps it", err=True)
     for number, question in enumerate(questions, start=1):
         click.echo(f"\n{number} of {len(questions)}\n" + "\n".join(_shown(question)))
         same = question["answers"]["A"] == question["answers"]["B"]

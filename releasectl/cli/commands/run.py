@@ -75,6 +75,11 @@ and the next `run` finds them. `releasectl down` stops them.
     help="Environment variable with the webhooks' secret; several, separated by spaces, while one is replaced.",
 )
 @click.option("--listen-hooks", metavar="HOST:PORT", help="A second address that answers webhooks and nothing else.")
+@click.option(
+    "--keep-features",
+    is_flag=True,
+    help="Keep the features that predictions carry, for `review`: users' data, in the local event log for 90 days.",
+)
 @click.option("--log-format", type=click.Choice(["console", "json"]), default="console", show_default=True)
 @click.option("-v", "--verbose", is_flag=True, help="Log every look, not only what changes.")
 @click.option("-q", "--quiet", is_flag=True, help="Log warnings only.")
@@ -87,6 +92,7 @@ def run(
     sign_key: Path | None,
     webhook_secret_variable: str,
     listen_hooks: str | None,
+    keep_features: bool,
     log_format: str,
     verbose: bool,
     quiet: bool,
@@ -113,7 +119,13 @@ def run(
         from releasectl.cli.service import Service
 
         starting = Service.start(
-            location, cwd=Path.cwd(), host=host, port=port, hook_secrets=secrets, hooks_at=hooks_at
+            location,
+            cwd=Path.cwd(),
+            host=host,
+            port=port,
+            hook_secrets=secrets,
+            hooks_at=hooks_at,
+            keep_features=keep_features,
         )
         return await _run(starting, location, once=once)
 
