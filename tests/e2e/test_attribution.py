@@ -93,9 +93,9 @@ async def desk() -> AsyncIterator[Desk]:
 
 
 CASES = [
-    ('translation: "2"', "translation 2", "it begins in translation 2: by itself 33", "the one that changed"),
-    ('ocr: "2", translation: "2"', "translation 2", "it begins in translation 2: by itself 33", "one of two"),
-    ('ocr: "2"', "ocr 2", "it begins in ocr 2: by itself 33", "the deepest"),
+    ('translation: "2"', "translation 2", "it begins in translation 2: by itself 3", "the one that changed"),
+    ('ocr: "2", translation: "2"', "translation 2", "it begins in translation 2: by itself 3", "one of two"),
+    ('ocr: "2"', "ocr 2", "it begins in ocr 2: by itself 3", "the deepest"),
 ]
 
 
@@ -124,6 +124,9 @@ async def test_a_rollback_names_the_component_that_fails_by_itself(
             place = ["-R", str(world.origin), "--state", str(tmp_path / "reader")]
             done = CliRunner().invoke(cli, ["replay", *place], standalone_mode=False)
             assert done.return_value == 0, done.output
+            told = CliRunner().invoke(cli, ["explain", "shop", *place], standalone_mode=False).output
+            assert "by itself, without the failures that it passed on:" in told
+            assert f"      {failing}: {found[failing.split(maxsplit=1)[0]]['triedBad']} of " in told
         finally:
             await world.counters.aclose()
             world.close()
