@@ -40,5 +40,6 @@ def comparison_of(
         min_samples=min_samples,
         clip=metric.clip,
         unit=metric.unit,
+        spread=metric.spread,
         covariate=metric.covariate,
     )

@@ -25,7 +25,7 @@ def usual(metric: Metric) -> Rate:
     if metric.clip is None:
         return Rate(USUAL[metric.direction], {}, metric.maturity)
     low, high = metric.clip.low, metric.clip.high
-    return Rate((low + high) / 2, {}, metric.maturity, Spread((high - low) / 6, metric.clip.step))
+    return Rate((low + high) / 2, {}, metric.maturity, Spread(metric.spread or (high - low) / 6, metric.clip.step))
 
 
 def equal_world(world: World) -> World:

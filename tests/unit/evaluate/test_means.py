@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -16,7 +17,7 @@ from pydantic import ValidationError
 from releasectl.cli.outlook import Told
 from releasectl.domain.decision import Allocation
 from releasectl.domain.evidence import Evidence, MetricState
-from releasectl.domain.metric import Clip, LogQuery, Metric, Queries
+from releasectl.domain.metric import Clip, Covariate, LogQuery, Metric, Queries
 from releasectl.domain.observation import Block, Counts, Observation, Reading, ReadState, Values
 from releasectl.domain.policy import PolicySpec
 from releasectl.evaluate.evaluation import evaluate
@@ -246,3 +247,95 @@ def test_an_outlook_tells_the_mean_that_would_turn_the_verdict_in_its_unit() -> 
     assert (
         last == f"harm would be proven by a mean of at least {ahead.turns_at:.4g} ms over as many samples again (120)"
     )
+
+
+# --- what was known before ------------------------------------------------------------------------------
+
+SPENT = Covariate(feature="spent", clip=Clip(high=1000.0))
+NARROW = LATENCY.model_copy(update={"spread": 30.0})
+ADJUSTED = LATENCY.model_copy(update={"spread": 18.0, "covariate": SPENT})
+
+
+def known_before(rho: float, count: int = 40) -> list[Block]:
+    """Looks at equal arms whose values have this correlation with what was known."""
+    rng = np.random.default_rng(8)
+
+    def arm(size: int) -> Counts:
+        x = rng.standard_normal(size)
+        y = rho * x + math.sqrt(1 - rho * rho) * rng.standard_normal(size)
+        found = [ADJUSTED.clip.steps(120 + 30 * one) for one in y.tolist()]  # type: ignore[union-attr]
+        known = [SPENT.clip.steps(400 + 100 * one) for one in x.tolist()]
+        values = Values(
+            total=sum(found),
+            squares=sum(one * one for one in found),
+            before=sum(known),
+            before_squares=sum(one * one for one in known),
+            products=sum(one * other for one, other in zip(known, found, strict=True)),
+        )
+        return Counts(trials=size, values=values)
+
+    return [
+        Block(
+            start_at=NOW,
+            end_at=NOW + timedelta(seconds=n + 1),
+            epoch=2,
+            arms={"stable": arm(90), "next": arm(30)},
+        )
+        for n in range(count)
+    ]
+
+
+def width(blocks: Sequence[Block], metric: Metric) -> float:
+    found = evaluate(
+        policy=policy(),
+        metrics={"latency": metric},
+        candidates=("next",),
+        folds={},
+        observed=Observation(readings={"latency": Reading(state=ReadState.OK, blocks=tuple(blocks))}),
+        epoch=2,
+    ).evidence[0]
+    assert found.lower is not None and found.upper is not None
+    return found.upper - found.lower
+
+
+def test_a_covariate_narrows_the_interval_of_a_mean() -> None:
+    """Its width goes with the root of the variance, of which .36 is left; the slope is learned on the way."""
+    blocks = known_before(0.8)
+    without = [
+        block.model_copy(
+            update={
+                "arms": {
+                    name: arm.model_copy(
+                        update={"values": Values(total=arm.values.total, squares=arm.values.squares)}  # type: ignore[union-attr]
+                    )
+                    for name, arm in block.arms.items()
+                }
+            }
+        )
+        for block in blocks
+    ]
+    assert width(blocks, ADJUSTED) == pytest.approx(0.6 * width(without, NARROW), rel=0.05)
+
+
+def test_a_spread_that_is_told_narrows_the_interval_and_a_wrong_one_only_widens_it() -> None:
+    blocks = looks(120, 120, sd=10)
+    told, guessed = (LATENCY.model_copy(update={"spread": sd}) for sd in (10.0, None))
+    tenfold = LATENCY.model_copy(update={"spread": 100.0})
+    assert width(blocks, told) < width(blocks, guessed) < width(blocks, tenfold)
+
+
+def test_a_mean_with_a_covariate_is_judged_by_rules_of_its_own() -> None:
+    """Blocks from before it was declared have no covariate, and would bend the slope."""
+    keys = {
+        key
+        for metric in (LATENCY, ADJUSTED)
+        for key in evaluate(
+            policy=policy(),
+            metrics={"latency": metric},
+            candidates=("next",),
+            folds={},
+            observed=Observation(),
+            epoch=2,
+        ).folds
+    }
+    assert len(keys) == 2
