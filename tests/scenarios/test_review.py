@@ -251,6 +251,14 @@ def test_what_was_compared_is_told_with_a_few_disagreements(office: Office) -> N
     assert "nobody has judged" in told
 
 
+def test_questions_and_labels_go_with_the_events_they_are_about(office: Office) -> None:
+    office.answered(6, disagreeing=6)
+    office.imported("ana", [judge(question) for question in office.exported("ana")])
+    office.log.prune(datetime.now(UTC) + timedelta(days=1))
+    with office.log.reading() as db:
+        assert db.execute("SELECT COUNT(*) FROM review_question").fetchone() == (0,)
+
+
 def test_disagreements_are_shown_on_one_line_whatever_a_model_said(office: Office) -> None:
     office.answered(3, disagreeing=3)
     found = office.desk.pairs("shop")

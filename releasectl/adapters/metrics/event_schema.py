@@ -56,6 +56,11 @@ CREATE TABLE IF NOT EXISTS pair_kept (
     stable INTEGER NOT NULL, tried INTEGER NOT NULL,
     PRIMARY KEY (question, release, variant, tag, epoch, kind, segment, rank)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS review_question (
+    item TEXT, reviewer TEXT, release TEXT NOT NULL, variant TEXT NOT NULL, tag TEXT NOT NULL, request_id TEXT NOT NULL,
+    kind TEXT NOT NULL, segment TEXT NOT NULL, drawn TEXT NOT NULL, asked_at INTEGER NOT NULL, said TEXT,
+    PRIMARY KEY (item, reviewer)
+) WITHOUT ROWID;
 """
 
 # Only what is known already is passed over; OR IGNORE would drop rows that break any other rule unheard.
@@ -143,4 +148,5 @@ PRUNE = (
     "DELETE FROM pair_kept WHERE tried NOT IN (SELECT id FROM prediction) OR stable NOT IN (SELECT id FROM prediction)",
     "DELETE FROM pair_stratum WHERE seen_at < :before",
     "DELETE FROM pair_sums WHERE seen_at < :before",
+    "DELETE FROM review_question WHERE asked_at < :before",
 )

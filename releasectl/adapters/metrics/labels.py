@@ -14,13 +14,6 @@ from typing import Any
 from releasectl.adapters.metrics.event_log import EventLog, milliseconds
 from releasectl.domain.review import Label, Question, Right, Taken
 
-_TABLES = """
-CREATE TABLE IF NOT EXISTS review_question (
-    item TEXT, reviewer TEXT, release TEXT NOT NULL, variant TEXT NOT NULL, tag TEXT NOT NULL, request_id TEXT NOT NULL,
-    kind TEXT NOT NULL, segment TEXT NOT NULL, drawn TEXT NOT NULL, asked_at INTEGER NOT NULL, said TEXT,
-    PRIMARY KEY (item, reviewer)
-) WITHOUT ROWID
-"""
 ANSWER_WITHIN = timedelta(hours=1)
 """A question without an answer may be put to somebody else after this."""
 
@@ -30,8 +23,6 @@ class Labels:
 
     def __init__(self, log: EventLog) -> None:
         self._log = log
-        with log.writing() as db:
-            db.execute(_TABLES)
 
     def identify(self, release: str, variant: str, tag: str, request_id: str) -> str:
         """The name under which people are asked about a pair: a keyed hash."""

@@ -47,8 +47,9 @@ ORDER BY n.id, o.id
 class PairSamples:
     """Keeps and tells. One that reads the same pairs twice counts them once: how far it has read is kept with them."""
 
-    def __init__(self, log: EventLog) -> None:
-        self._log = log
+    def __init__(self, log: EventLog, *, at_most: int = 20_000) -> None:
+        """``at_most`` predictions are gone through in one call, so that nobody waits long to write; others follow."""
+        self._log, self._at_most = log, at_most
 
     def update(self, metrics: Sequence[Metric]) -> None:
         """Take in the pairs that are new since the last call, by those metrics that compare answers."""
@@ -63,7 +64,7 @@ class PairSamples:
             here = int(db.execute("SELECT COALESCE(MAX(id), 0) FROM prediction").fetchone()[0])
             for question, query in asked.items():
                 known = db.execute("SELECT upto FROM pair_read WHERE question = ?", (question,)).fetchone()
-                upto = here if known is None else max(here, known[0])
+                upto = here if known is None else max(known[0], min(here, known[0] + self._at_most))
                 db.execute("INSERT OR REPLACE INTO pair_read VALUES (?, ?)", (question, upto))
                 if known is not None and known[0] < upto:
                     self._take(db, question, query, (known[0], upto))

@@ -159,6 +159,19 @@ def test_segments_keep_samples_of_their_own_and_features_where_the_log_has_them(
     }
 
 
+def test_a_backlog_is_gone_through_in_parts_and_none_of_it_is_lost(log: EventLog) -> None:
+    kept = Kept(log)
+    kept.samples = PairSamples(log, at_most=7)
+    kept.answered(*((str(number), "a", "b") for number in range(30)))
+    seen = [sum(kept.kinds.values())]
+    for _ in range(12):
+        kept.update()
+        seen.append(sum(kept.kinds.values()))
+    assert 0 < seen[0] < 30
+    assert seen == sorted(seen)
+    assert seen[-1] == 30
+
+
 def test_what_was_kept_goes_with_the_events(log: EventLog) -> None:
     kept = Kept(log)
     kept.answered(("1", "a", "b"))
