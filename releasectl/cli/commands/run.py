@@ -130,9 +130,20 @@ def run(
         return await _run(starting, location, once=once)
 
     with only_one(location):
+        if sign_key:
+            _try_key(location)
         if accept_rewrite:
             _accept_rewrite(location)
         return asyncio.run(serve())
+
+
+def _try_key(location: Location) -> None:
+    """A key that cannot sign would otherwise be met at the first decision."""
+    repo = location.open_repo(mirror="mirror")
+    try:
+        log.info("commits are signed", key=repo.public_key)
+    finally:
+        repo.close()
 
 
 def _accept_rewrite(location: Location) -> None:
