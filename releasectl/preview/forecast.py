@@ -54,6 +54,8 @@ def no_forecast(desired: Desired) -> str:
         return "copies of requests are not simulated"
     if len(desired.release.spec.candidates) > MOST_CANDIDATES:
         return f"more than {MOST_CANDIDATES} candidates are not simulated"
+    if any(one.segments and one.segments.must_pass for one in policy.guardrails):
+        return "groups of users that must each be proven harmless are not simulated"
     judged = [*(one.metric for one in policy.guardrails), *(one.metric for one in policy.objectives)]
     means = [name for name in judged if desired.metrics[name].kind != "proportion"]
     return f"means are not simulated: {', '.join(means)}" if means else ""

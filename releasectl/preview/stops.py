@@ -66,6 +66,11 @@ def _guardrail(guardrail: Guardrail, metric: Metric) -> Iterator[Stop]:
         kind="guardrail",
         text=f"{metric.name} proven more than {_margin(guardrail.margin)} {worse} than stable's: taken back at once",
     )
+    if guardrail.segments is not None:
+        groups = guardrail.segments
+        text = f"the same for each {groups.by} with {groups.min_samples} samples an arm, {groups.most} of them at most"
+        passing = "; all of these must be proven harmless, too" if groups.must_pass else ""
+        yield Stop(kind="guardrail", text=f"{metric.name}: {text}{passing}")
     if guardrail.limit is not None:
         beyond = "over" if metric.direction == "lower" else "under"
         unit = " %" if metric.kind == "proportion" else ""
