@@ -14,7 +14,7 @@ is known as ours by its content, any other is left to people.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Set
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
@@ -91,6 +91,7 @@ class Proposals:
         self._not_before: dict[str, datetime] = {}
         self._backoffs: dict[str, Backoff] = {}
         self._notes: dict[str, dict[str, dict[str, Any]]] = {}
+        self._wanted: frozenset[str] = frozenset()
 
     async def settle(
         self, view: GitView, given: Mapping[str, Input], decisions: Mapping[str, Decision]
@@ -103,10 +104,13 @@ class Proposals:
                 wanted[change.key] = change
                 if decision.action is Action.PROMOTE:
                     promotions[release] = change
+        self._wanted = frozenset(wanted)
+        before = set(self._tasks)
         for change in wanted.values():
             self._begin(change.key, self._advance(change, view))
         self._give_up(wanted, given)
-        await self._wait()
+        # What has been waited for once is not waited for again: a host that hangs slows one pass and no more.
+        await self._wait({task for key, task in self._tasks.items() if key not in before})
         return {
             release: self._finding(change, decisions[release], given[release]) for release, change in promotions.items()
         }
@@ -124,15 +128,15 @@ class Proposals:
 
     # --- tasks ------------------------------------------------------------------------------------------
 
-    def _begin(self, key: str, work: Any) -> None:
+    def _begin(self, key: str, work: Coroutine[Any, Any, Standing]) -> None:
         if key in self._tasks or self._clock.now() < self._not_before.get(key, self._clock.now()):
             work.close()
             return
         self._tasks[key] = asyncio.create_task(self._guarded(work))
 
-    async def _guarded(self, work: Any) -> Standing:
+    async def _guarded(self, work: Coroutine[Any, Any, Standing]) -> Standing:
         try:
-            standing: Standing = await work
+            return await work
         except Unavailable as error:
             return Standing(Fate.FAULT, error.message, error.retry_after)
         except (Denied, Conflict) as error:
@@ -142,13 +146,11 @@ class Proposals:
         except Exception as error:
             log.exception("fault in releasectl")
             return Standing(Fate.FAULT, f"a fault of releasectl ({type(error).__name__})")
-        return standing
 
-    async def _wait(self) -> None:
-        if not self._tasks:
-            return
-        done, _ = await asyncio.wait(self._tasks.values(), timeout=self._patience)
-        for key in [key for key, task in self._tasks.items() if task in done]:
+    async def _wait(self, begun: Set[asyncio.Task[Standing]]) -> None:
+        if begun:
+            await asyncio.wait(begun, timeout=self._patience)
+        for key in [key for key, task in self._tasks.items() if task.done()]:
             standing = self._tasks.pop(key).result()
             if standing != self._standings.get(key):
                 log.info("pull request", branch=key, fate=standing.fate.value, words=standing.words)
@@ -217,6 +219,9 @@ class Proposals:
             self._note(change.release, branch, **{**noted, "number": pull.number})
         if not change.auto_merge:
             return Standing(Fate.OPEN, f"{pull.url} waits for a person to merge it")
+        if change.key not in self._wanted:
+            # A pass has thought better of it while the forge was slow.
+            return Standing(Fate.OPEN, f"{pull.url} is not wanted at the moment")
         try:
             await forge.merge_pull(pull.number, head_sha=pull.head_sha)
         except Conflict as error:

@@ -134,6 +134,9 @@ def _idle(given: Input) -> Decision:
     if pause := checks.suspended(given):
         return outcomes.hold(given, pause)
     if release.variant(STABLE).identity != state.stable.identity:
+        # Its pull request may be merged in the moment in which the candidate is taken back: that promotes nothing.
+        if merges.by_pull_request(given) and (held := _quarantined(given, STABLE)):
+            return outcomes.hold(given, held)
         waiting = _not_ready(given, STABLE)
         return outcomes.hold(given, waiting) if waiting else outcomes.restable(given, Reason.STABLE_CHANGED)
     if outcomes.surroundings(given) != outcomes.surroundings_of(state):

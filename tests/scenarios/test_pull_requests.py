@@ -6,6 +6,7 @@ Real git; the forge is the one in memory, which keeps the same contract as a rea
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,45 @@ async def test_a_breach_while_it_waits_takes_the_candidate_back_and_closes_it(ho
     assert hosted.pulls[0].state is PullState.CLOSED
     assert "error-rate" in hosted.forge.comments[1][0].body
     assert world.share("stable") == 10_000
+    world.check()
+
+
+async def test_merged_when_the_candidate_was_just_taken_back_it_promotes_nothing(hosted: Hosted) -> None:
+    world = hosted.world
+    hosted.configure(rollback="pull-request")
+    pull = await until_proposed(hosted)
+    world.users.error_rates["2"] = 0.5
+    await world.run_until(lambda: world.reasons()[-1] == "ROLLBACK GuardrailBreached")
+    hosted.forge.merge(pull.number)
+    await world.run_for(6)
+    assert 'stable: {app: "2"}' in world.read(MANIFEST)
+    assert (world.condition(), world.state().stable.versions["app"].name) == ("Quarantined", "1")
+    world.ask(PersonAction.LIFT)
+    await world.run_for(6)
+    assert world.state().stable.versions["app"].name == "2"
+    world.check()
+
+
+async def test_a_merge_that_a_breach_overtakes_is_not_done(hosted: Hosted) -> None:
+    world, forge = hosted.world, hosted.forge
+    hosted.configure(auto=True)
+    go_on = asyncio.Event()
+    real = forge.find_pull
+
+    async def slow(head: str) -> Pull | None:
+        await go_on.wait()
+        return await real(head)
+
+    forge.find_pull = slow  # type: ignore[method-assign]
+    world.add_candidate("2")
+    await world.run_until(lambda: world.condition() == "AwaitingMerge")
+    assert hosted.pulls == []
+    world.users.error_rates["2"] = 0.5
+    await world.run_until(lambda: world.reasons()[-1] == "ROLLBACK GuardrailBreached")
+    go_on.set()
+    await world.run_for(12)
+    assert all(pull.state is PullState.CLOSED for pull in hosted.pulls)
+    assert world.state().stable.versions["app"].name == "1"
     world.check()
 
 
