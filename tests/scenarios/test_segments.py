@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from releasectl.adapters.metrics.event_log import EventLog
 from releasectl.adapters.metrics.log import LogSource
+from releasectl.cli.commands.explain import explain
 from releasectl.ports import Outcome, Prediction
 from tests.scenarios.test_replay import run_replay
 from tests.scenarios.world import RELEASE, World
@@ -119,6 +121,10 @@ async def test_harm_to_a_small_language_takes_the_candidate_back_and_says_whose_
     assert whole["state"] != "bad"
     assert (worst["role"], worst["part"], worst["state"]) == ("segment", "language=es", "bad")
     assert run_replay(readers.world).return_value == 0
+    place = ["-R", str(readers.world.origin), "--state", str(readers.world.folder / "reading")]
+    told = CliRunner().invoke(explain, ["shop", *place], standalone_mode=False).output
+    assert "segment wrong: bad" in told
+    assert "of wrong and its 2 parts since the decision before" in told
 
 
 async def test_where_every_language_is_well_the_candidate_is_promoted_and_few_speakers_do_not_hold_it(

@@ -138,12 +138,24 @@ def _lines(recorded: Recorded, record: dict[str, Any], ahead: Sequence[Told]) ->
         lines += [f"    {sentence}" for one in told for sentence in one.sentences()]
     if decision.get("rewards"):
         lines += ["", *_rewards(decision["rewards"])]
-    blocks = {name: len(reading.get("blocks", [])) for name, reading in given["observed"].get("readings", {}).items()}
-    if blocks:
-        counted = ", ".join(f"{count} of {name}" for name, count in blocks.items())
+    if counted := _counted(given["observed"].get("readings", {})):
         lines += ["", f"  blocks     {counted} since the decision before, all in the record"]
     versions = ", ".join(f"{name} {version}" for name, version in record.get("made_by", {}).items())
     return [*lines, f"  made by    {versions}"]
+
+
+def _counted(readings: dict[str, Any]) -> str:
+    """How many blocks of what; the parts of a metric, of which there may be many, in one number."""
+    parts: dict[str, int] = {}
+    for name in readings:
+        metric, brace, _ = name.partition("{")
+        parts[metric] = parts.get(metric, 0) + bool(brace)
+    told = [
+        f"{len(reading.get('blocks', []))} of {name}" + (f" and its {parts[name]} parts" if parts[name] else "")
+        for name, reading in readings.items()
+        if "{" not in name
+    ]
+    return ", ".join(told)
 
 
 def _shares(state: dict[str, Any]) -> str:
@@ -179,7 +191,7 @@ def _by_component(data: dict[str, Any]) -> list[str]:
     from releasectl.domain.attribution import Attribution
 
     lines = ["    by itself, without the failures that it passed on:"]
-    for one in Attribution.model_validate(data).movements:
+    for one in Attribution.model_validate_json(json.dumps(data)).movements:
         shown = f"{one.tried_bad} of {one.tried_trials} against {one.stable_bad} of {one.stable_trials}"
         if one.estimate is not None and one.lower is not None and one.upper is not None:
             shown += f", difference {100 * one.estimate:+.3g} points"

@@ -40,7 +40,13 @@ pause = _command(
     Shares stay as they are and guardrails go on guarding: proven harm still rolls back.
     """,
 )
-resume = _command("resume", "End a pause of RELEASE.")
+resume = _command(
+    "resume",
+    """End a pause of RELEASE, or a hold by a wrong sample ratio.
+
+    Mend the cause first: what was counted with it proves nothing, so the trial begins anew.
+    """,
+)
 promote = _command(
     "promote",
     """Make the candidate of RELEASE stable now, whatever the evidence says.
