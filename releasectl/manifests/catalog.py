@@ -19,7 +19,7 @@ from releasectl.domain.policy import PromotionPolicy
 from releasectl.domain.release import Release
 from releasectl.domain.subscription import Subscription
 from releasectl.errors import ManifestError, Problem
-from releasectl.manifests import crosscheck, hosting, shipped, subscriptions
+from releasectl.manifests import crosscheck, hosting, policytests, shipped, subscriptions
 from releasectl.manifests.crosscheck import Given, at
 from releasectl.manifests.load import Document, FileResult, load_file
 from releasectl.manifests.measures import bandit_tolerance_has_no_unit, check_measures
@@ -159,6 +159,8 @@ class Catalog:
             found.update(hosting.check(document))
         for document in self._sound("Subscription", Subscription):
             found.update(self._subscription_problems(document))
+        for document in self.policy_tests:
+            found.update(self._policy_test_problems(document))
         for name in self._metrics:
             found.update(self._metric_problems(name))
         for name in self.releases:
@@ -270,6 +272,11 @@ class Catalog:
     def _subscription_problems(self, document: Document) -> list[Problem]:
         same = self._index["Subscription", document.name]
         return [*subscriptions.check(document, self._declared, self.releases), *self._doubles(same)]
+
+    def _policy_test_problems(self, document: Document) -> list[Problem]:
+        policies = {name for kind, name in self._index if kind == "PromotionPolicy"} | set(shipped.policies())
+        metrics = self._metrics.keys() | BUILT_IN.keys()
+        return list(policytests.check(document, releases=self.releases, policies=policies, metrics=metrics))
 
     def _declared(self, release: str) -> list[Document]:
         return self._index.get(("Release", release), [])
