@@ -47,7 +47,7 @@ ORDER BY n.id, o.id
 class PairSamples:
     """Keeps and tells. One that reads the same pairs twice counts them once: how far it has read is kept with them."""
 
-    def __init__(self, log: EventLog, *, at_most: int = 20_000) -> None:
+    def __init__(self, log: EventLog, *, at_most: int = 5_000) -> None:
         """``at_most`` predictions are gone through in one call, so that nobody waits long to write; others follow."""
         self._log, self._at_most = log, at_most
 
