@@ -6,6 +6,7 @@ adapters say and understand against the documented API.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -251,8 +252,6 @@ async def test_what_a_person_merged_shows_as_merged(hosted: Hosted) -> None:
 
 async def _merged(hosted: Hosted, number: int, sha: str) -> str:
     """Merge it as a pass after the other would: a forge may first have to find out whether it can."""
-    import asyncio
-
     for _ in range(50):
         try:
             return await hosted.forge.merge_pull(number, head_sha=sha)
@@ -266,9 +265,7 @@ async def _merged(hosted: Hosted, number: int, sha: str) -> str:
 async def _settled(hosted: Hosted, number: int) -> None:
     if isinstance(hosted, OnGitea):
         path = f"/repos/{hosted.repository.project}/pulls/{number}"
-        import asyncio
-
-        for _ in range(50):
+            for _ in range(50):
             if hosted.gitea.api("GET", path)["mergeable"]:
                 return
             await asyncio.sleep(0.2)
