@@ -265,7 +265,7 @@ async def _merged(hosted: Hosted, number: int, sha: str) -> str:
 async def _settled(hosted: Hosted, number: int) -> None:
     if isinstance(hosted, OnGitea):
         path = f"/repos/{hosted.repository.project}/pulls/{number}"
-            for _ in range(50):
+        for _ in range(50):
             if hosted.gitea.api("GET", path)["mergeable"]:
                 return
             await asyncio.sleep(0.2)
