@@ -127,8 +127,11 @@ def test_a_folder_without_manifests_says_so(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.chdir(tmp_path)
     (tmp_path / "compose.yaml").write_text("services: {}\n")
     code, out, err = run(".")
-    assert (code, out) == (0, "")
-    assert err.startswith("no manifests found")
+    assert (code, out) == (1, "")
+    assert err.startswith("no manifests found in .")
+    code, _, err = run("compose.yaml")
+    assert code == 0
+    assert err.startswith("no manifests found in compose.yaml")
 
 
 def test_validate_is_light_to_import() -> None:

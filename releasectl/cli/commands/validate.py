@@ -42,15 +42,22 @@ def validate(paths: tuple[str, ...], repo: str | None, output: str) -> int:
     Every problem is printed with file, line, column and field, and with what to write instead. References are
     looked up in the whole repository; problems are shown for PATHS, by default for all of it.
 
-    Exits 0 if all is valid (warnings aside), 1 if not, 64 if a path does not exist.
+    Exits 0 if all is valid (warnings aside), 1 if not or if a folder has no manifest at all,
+    64 if a path does not exist.
     """
-    checks = [_check(root, wanted) for root, wanted in _by_root(paths or (repo or ".",), repo).items()]
+    asked = paths or (repo or ".",)
+    checks = [_check(root, wanted) for root, wanted in _by_root(asked, repo).items()]
     problems = sorted(problem for check in checks for problem in check.problems)
     files, documents = sum(check.files for check in checks), sum(check.documents for check in checks)
     if output == "json":
         click.echo(as_json(problems, files=files, documents=documents))
     elif problems:
         click.echo(as_github(problems) if output == "github" else as_table(problems, _line))
+    if not files:
+        told = f"no manifests found in {', '.join(asked)}: they begin with `apiVersion: releasectl.dev/v1alpha1`"
+        click.echo(told, err=True)
+        # A check that looked in the wrong place must not pass; single files may be any, as hooks hand them over.
+        return 1 if any(Path(path).is_dir() for path in asked) else 0
     click.echo(_summary(problems, files, documents), err=True)
     return 1 if any(problem.severity == "error" for problem in problems) else 0
 
@@ -120,8 +127,6 @@ def _display(path: Path) -> str:
 
 
 def _summary(problems: Sequence[Problem], files: int, documents: int) -> str:
-    if not files:
-        return "no manifests found: they begin with `apiVersion: releasectl.dev/v1alpha1`"
     errors = sum(problem.severity == "error" for problem in problems)
     warnings = len(problems) - errors
     checked = f"{_count(documents, 'manifest')} in {_count(files, 'file')}"
