@@ -1,4 +1,4 @@
-"""A guardrail in groups of users: harm to one is found where the whole does not show it, and the rest stays in peace."""
+"""A guardrail in groups of users: harm to one is found where the whole does not show it, and the rest has peace."""
 
 from __future__ import annotations
 
