@@ -34,7 +34,9 @@ PRINTS: Mapping[str, Print] = {
     "clean": Print(pixels=24),
     "noisy": Print(pixels=24, specks=0.05),
     "small": Print(pixels=13),
+    "tiny": Print(pixels=10),
 }
+"""``tiny`` is for those who want to see smoothing fail soon; it is not in the mix."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
-from scanning import MIX, Scan, scans
+from scanning import MIX, PRINTS, Scan, scans
 from story import OUTCOME, judge
 
 _TIMEOUT_S = 60.0
@@ -100,7 +100,7 @@ if __name__ == "__main__":
     parser.add_argument("--seconds", type=float, default=300)
     parser.add_argument("--threads", type=int, default=4)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--small-print-only", action="store_true", help="decided sooner than with all kinds of scans")
+    parser.add_argument("--only", choices=sorted(PRINTS), help="one print; left out: the mix of the desk")
     chosen = parser.parse_args()
     desk = Reader(chosen.entry, chosen.events)
     try:
@@ -109,7 +109,7 @@ if __name__ == "__main__":
             seconds=chosen.seconds,
             threads=chosen.threads,
             seed=chosen.seed,
-            mix={"small": 1} if chosen.small_print_only else MIX,
+            mix={chosen.only: 1} if chosen.only else MIX,
         )
     finally:
         for (variant, print_, how), count in sorted(desk.seen.items()):

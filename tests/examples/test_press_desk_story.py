@@ -22,7 +22,7 @@ MEASURED_ON = 20_000
 
 
 def catalog(**texts: str) -> Catalog:
-    paths = [*story.MANIFESTS, "releases/press-desk.yaml", "policies/scans.yaml"]
+    paths = [*story.MANIFESTS, "releases/press-desk.yaml", "policies/scans.yaml", "environments/desk.yaml"]
     files = {path: (FOLDER / path).read_bytes() for path in paths}
     return Catalog.build(files | {path: text.encode() for path, text in texts.items()})
 
