@@ -11,7 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 import structlog
@@ -33,6 +33,8 @@ MOST_COMMENTS = 20
 """Releases of one pull request that get a comment; the status counts them all."""
 MOST_HEARD = 10
 """Pull requests whose comments are read in one round, those that were told of first, then in turn."""
+PUT_OFF = timedelta(minutes=2)
+"""A pull request whose check came to nothing is tried again after this."""
 LIFETIME = timedelta(hours=1)
 """A command is obeyed for this long: later, what its giver saw may be another thing."""
 REMEMBERED = timedelta(days=1)
@@ -41,6 +43,7 @@ WATCHED = timedelta(days=30)
 """Comments under a pull request are heard for this long after it was last seen open."""
 QUESTIONS = 10
 """Questions (plan, status) of one person that are answered in an hour."""
+_NEVER = datetime.min.replace(tzinfo=UTC)
 NO_RELEASE = ""
 """Under which the local memory keeps what is the desk's."""
 
@@ -64,6 +67,9 @@ class _Known:
     evaluated: dict[str, list[str]] = field(default_factory=dict)
     """Identities of the candidates of each release, at the head that was checked last."""
     head: str = ""
+    tried_at: datetime = _NEVER
+    put_off: bool = False
+    """Whether the last try came to nothing: it is tried again, but not at once."""
 
 
 class Desk:
@@ -116,9 +122,14 @@ class Desk:
         if pulls.keys() != self._open:
             await asyncio.to_thread(self._repo.forget_pulls, tuple(pulls))
             self._open = set(pulls)
-        due = [pull for number, pull in sorted(pulls.items()) if self._is_due(self._known[number], pull, heads)]
+        due = [pull for pull in pulls.values() if self._is_due(self._known[pull.number], pull, heads, now)]
+        # Who waited longest comes first, so that nobody's many pull requests keep others from being checked.
+        due.sort(key=lambda pull: (self._known[pull.number].tried_at, pull.number))
         for pull in due[:MOST_CHECKS]:
+            known = self._known[pull.number]
+            known.tried_at, known.put_off = now, True
             await self._guarded(pull.number, self._check(pull, heads))
+            known.put_off = known.checked != (pull.head_sha, heads.manifests)
         for number in self._to_hear():
             await self._guarded(number, self._hear(number, pulls.get(number)))
         for key in list(self._waiting):
@@ -129,7 +140,9 @@ class Desk:
 
     # --- checks -----------------------------------------------------------------------------------------
 
-    def _is_due(self, known: _Known, pull: Pull, heads: Heads) -> bool:
+    def _is_due(self, known: _Known, pull: Pull, heads: Heads, now: datetime) -> bool:
+        if known.put_off and now - known.tried_at < PUT_OFF:
+            return False
         return known.checked != (pull.head_sha, heads.manifests)
 
     async def _check(self, pull: Pull, heads: Heads) -> None:
@@ -137,11 +150,12 @@ class Desk:
         if known.head != pull.head_sha:
             await self._status(pull, CheckState.PENDING, "is being checked")
         ref = REFS.get(self._forge.kind, REFS["github"]).format(pull.number)
-        head = await asyncio.to_thread(self._repo.pull_head, ref, pull.number)
-        if head != pull.head_sha:
-            # The forge and its repository are not of one mind yet; the next round asks again.
-            return
+        evaluated: dict[str, list[str]] = {}
         try:
+            head = await asyncio.to_thread(self._repo.pull_head, ref, pull.number)
+            if head != pull.head_sha:
+                # The forge and its repository are not of one mind yet: somebody has just pushed.
+                return
             plan = await asyncio.to_thread(merged_plan, self._repo, heads, head, self._clock.now())
         except Conflict as error:
             await self._status(pull, CheckState.FAILURE, f"cannot be merged: {error.message}")
@@ -151,9 +165,9 @@ class Desk:
             await self._tell(pull, plan, known)
             state = CheckState.SUCCESS if plan.is_valid else CheckState.FAILURE
             await self._status(pull, state, comments.description(plan))
-            known.evaluated = _candidates(plan)
-        known.head = head
-        known.checked = (head, heads.manifests)
+            evaluated = _candidates(plan)
+        known.evaluated, known.head = evaluated, pull.head_sha
+        known.checked = (pull.head_sha, heads.manifests)
 
     async def _tell(self, pull: Pull, plan: Plan, known: _Known) -> None:
         """One comment for each release, and a word where one has left the pull request."""
@@ -161,7 +175,7 @@ class Desk:
         for preview in told:
             body = comments.plan_body(preview, plan.base, plan.head)
             await self._forge.mark(pull.number, marker=comments.plan_marker(preview.release), body=body)
-        names = {preview.release for preview in told}
+        names = {preview.release for preview in plan.releases}
         before = set(known.releases)
         if not before and not known.head:
             # A new process does not know what an older one has told.

@@ -12,6 +12,9 @@ from releasectl.domain.decision import PersonAction
 from tests.scenarios.pulling import ALICE, FORGED, Pulling
 from tests.scenarios.world import World, run_git
 
+# Every one of them simulates trials for its plans: together they take a minute.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 async def pulling(world: World) -> AsyncIterator[Pulling]:
@@ -108,6 +111,39 @@ async def test_a_flood_of_files_is_refused_unread(pulling: Pulling, monkeypatch:
     pull = await pulling.open("flood", {f"releases/{n}.yaml": "kind: Release\n" for n in range(4)})
     await pulling.desk.look()
     assert pulling.status(pull) == ("failure", "it changes 4 YAML files; more than 3 are not checked")
+
+
+async def test_pull_requests_that_cannot_be_read_keep_no_others_from_being_checked(
+    pulling: Pulling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("releasectl.pulls.desk.MOST_CHECKS", 1)
+    lost = await pulling.open("lost", {"notes.md": "x"})
+    run_git("update-ref", "-d", f"refs/pull/{lost.number}/head", cwd=pulling.world.origin)
+    pull = await pulling.open("sound", {"notes.md": "y"})
+    run_git("update-ref", "-d", f"refs/pull/{lost.number}/head", cwd=pulling.world.origin)
+    await pulling.desk.look()
+    await pulling.desk.look()
+    assert pulling.status(lost)[0] == "pending"
+    assert pulling.status(pull)[0] == "success"
+    pulling.push("sound", {"notes.md": "z"})
+    pulling.world.clock.at += timedelta(minutes=3)
+    await pulling.desk.look()
+    assert pulling.status(lost)[0] == "success"
+
+
+async def test_many_releases_get_a_few_comments_and_none_is_said_to_have_left(
+    pulling: Pulling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("releasectl.pulls.desk.MOST_COMMENTS", 1)
+    manifest = pulling.world.read("releases/shop.yaml")
+    more = {f"releases/{name}.yaml": manifest.replace("name: shop", f"name: {name}") for name in ("one", "two")}
+    pull = await pulling.open("more", more)
+    await pulling.desk.look()
+    pulling.push("more", {"notes.md": "x"})
+    await pulling.desk.look()
+    assert pulling.status(pull) == ("success", "Plan: 2 to adopt.")
+    (comment,) = pulling.ours(pull.number)
+    assert "one: the release is new here" in comment
 
 
 HOSTILE = "kind: Release\napiVersion: releasectl.dev/v1alpha1\nmetadata: {name: 'x --> @all <script>'}\n"
