@@ -91,7 +91,13 @@ class GitWatcher:
 
     async def desired_at(self, revision: str) -> DesiredSet:
         """What an older commit asked for."""
-        return await asyncio.to_thread(DesiredReader(self._repo).read, revision)
+
+        def read() -> DesiredSet:
+            # As it was trusted then, not as it stood there: what followed must not be believed backwards.
+            entries, untrusted = TrustedManifests(self._repo).view(revision, self._repo.tree(revision))
+            return DesiredReader(self._repo).read_tree(revision, entries, untrusted)
+
+        return await asyncio.to_thread(read)
 
     def _trusted_push(self) -> str:
         return self._trusted.refuses(self._repo.public_key) if self._trusted.asking else ""

@@ -152,7 +152,8 @@ class Controller:
         for release in self._pending.settle(view.ledger):
             self._book.settle(release)
         states = self._states(view)
-        environments = [desired.environment for desired in view.desired.desired.values()]
+        # What stands in for an invalid manifest counts: it may be the only release of its environment.
+        environments = [desired.environment for desired in self._desired(view).values()]
         self._sites.learn(environments, states)
         await self._sites.observe()
         await self._sites.run_workloads(self._desired(view), states, _held(states))

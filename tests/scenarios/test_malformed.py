@@ -128,6 +128,16 @@ async def test_while_its_manifest_is_invalid_a_bad_candidate_is_rolled_back(worl
     world.check()
 
 
+async def test_the_only_release_of_an_environment_is_guarded_after_a_restart_while_its_manifest_is_invalid(
+    on_trial: World,
+) -> None:
+    in_a_clone(on_trial, BROKEN["a policy that does not exist"])
+    on_trial.restart("empty")
+    on_trial.users.error_rates["2"] = 0.4
+    await on_trial.run_for(10)
+    assert on_trial.reasons()[-1] == "ROLLBACK GuardrailBreached"
+
+
 @pytest.mark.parametrize("restarted", [False, True], ids=["same controller", "after a restart"])
 async def test_a_repaired_manifest_goes_on_where_it_was(world: World, restarted: bool) -> None:
     good = world.read(MANIFEST)

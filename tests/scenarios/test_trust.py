@@ -133,6 +133,19 @@ async def test_while_unsigned_changes_lie_there_a_bad_candidate_is_rolled_back(t
     world.check()
 
 
+async def test_what_stands_in_for_an_invalid_manifest_after_a_restart_is_what_was_trusted(trusting: Trusting) -> None:
+    world = trusting.world
+    with trusting.by(trusting.eve):
+        world.write("policies/careful.yaml", POLICY.replace("points: 2", "points: 90"))
+    world.add_candidate("2")
+    await world.run_until(lambda: world.reasons()[-1] == "ADVANCE CandidateStarted")
+    world.replace(SHOP, "policy: careful", "polizy: careful")
+    trusting.restart()
+    world.users.error_rates["2"] = 0.4
+    await world.run_for(10)
+    assert world.reasons()[-1] == "ROLLBACK GuardrailBreached", "the loosened policy was believed"
+
+
 def _deletes_the_release(world: World) -> None:
     world.write(SHOP, None)
 
