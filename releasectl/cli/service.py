@@ -20,6 +20,7 @@ from releasectl.api.server import ApiServer
 from releasectl.api.webhooks import Webhooks, webhooks_app
 from releasectl.cli.changes import Changes
 from releasectl.cli.desks import Desks
+from releasectl.cli.late import Late
 from releasectl.cli.location import Location
 from releasectl.cli.reviewdesk import ReviewDesk
 from releasectl.cli.telemetry import Telemetry
@@ -32,7 +33,7 @@ from releasectl.domain.decision import EffectiveState
 from releasectl.domain.reasons import Reason
 from releasectl.domain.status import StatusReport, SubscriptionStatus
 from releasectl.errors import Denied, Unavailable
-from releasectl.ports import EventSink, Heads
+from releasectl.ports import Heads
 
 log = structlog.get_logger(__name__)
 
@@ -79,7 +80,7 @@ class Service:
         ``keep_features`` the event log keeps what requests were about, for people who judge answers.
         """
         service = cls(location, location.shown_url)
-        sink, desk = _Late(), _Late()
+        sink, desk = Late(), Late()
         webhooks = Webhooks(hook_secrets, service.heard, service._registry)
         app = create_app(
             events=sink,
@@ -101,6 +102,7 @@ class Service:
             log.info("webhooks", listening=f"{hooks_at[0]}:{await outer.start()}")
             service._servers.append(outer)
         service.wired = wire(location, cwd=cwd, events_url=f"{service.url}/v1/events", keep_features=keep_features)
+        service.listen_to_pulls(lambda _: service.wired.controller.pulls_moved())
         sink.target = service.wired.log
         desk.target = ReviewDesk(service.wired.log, service._state, lambda: datetime.now(UTC))
         location.controller_file.write_text(json.dumps({"pid": os.getpid(), "url": service.url}))
@@ -123,7 +125,6 @@ class Service:
             if event.branch in known and event.commit != known[event.branch]:
                 self._wake.set()
         elif event.pull is not None:
-            self.wired.controller.pulls_moved()
             for on_pull in self._on_pulls:
                 on_pull(event.pull)
 
@@ -219,15 +220,6 @@ class Service:
         # These hinder no pass: to take the controller out for them would help nobody.
         harmless = (Reason.STORE_UNAVAILABLE.value, Reason.UNTRUSTED.value)
         return [problem for problem in status.problems if not problem.startswith(harmless)]
-
-
-class _Late:
-    """Stands in for what stands on the event log until that is open."""
-
-    target: EventSink | ReviewDesk
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.target, name)
 
 
 def _last_port(location: Location) -> int:

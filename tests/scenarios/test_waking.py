@@ -99,3 +99,12 @@ async def test_pushes_that_were_seen_already_and_of_other_branches_wake_nobody(t
     finally:
         await service.close()
         world.close()
+
+
+async def test_a_webhook_that_comes_before_the_controller_is_wired_does_no_harm(tmp_path: Path) -> None:
+    service = Service(Location(str(tmp_path / "origin.git"), "main", "releasectl/ledger", tmp_path / "state"), "here")
+    pulls: list[int] = []
+    service.listen_to_pulls(pulls.append)
+    service.heard(HookEvent(HookKind.PULL, pull=7))
+    service.heard(HookEvent(HookKind.PUSH, "main", "1" * 40))
+    assert (pulls, service.woken) == ([7], True)
