@@ -9,6 +9,9 @@ What a person's edit means while a trial is under way:
 | the candidate renamed | the same: counters and evidence go by the name |
 | a further candidate added | the trial ends and all of them start at the first step, so that they are compared alike |
 | the candidate taken out | the trial ends, stable serves everything, nothing is held |
+| a line of an independent unit whose turn has not come changed | nothing: the trial goes on |
+| the line on trial taken out | its trial ends, nothing is held, the next line's trial starts |
+| `unit` changed | the trial ends and starts at the first step if that changes what is tried, else nothing |
 | stable changed | the trial ends, the new stable serves once it is ready, then the candidate starts against it |
 | the strategy changed | the trial ends and starts at the first step of the new strategy |
 | the route changed | the trial ends, the new route serves stable, then the candidate starts on it |

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from releasectl import decide
 from releasectl.api.cloudevents import read_body
 from releasectl.api.events import read_events
 from releasectl.cli.main import COMMANDS, GROUPS
@@ -22,6 +23,7 @@ from releasectl.manifests.catalog import Catalog
 
 README = Path(__file__).parents[2] / "README.md"
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+TABLE = re.compile(r"^\|.+\|$", re.MULTILINE)
 
 
 def blocks(language: str) -> list[str]:
@@ -68,6 +70,11 @@ def test_its_tables_follow_the_code(name: str, table: object) -> None:
     found = section.search(text)
     assert found is not None
     assert found[2] == wanted, "GOLDEN_WRITE=1 writes the table anew"
+
+
+def test_its_table_of_edits_by_people_is_that_of_the_code() -> None:
+    section = README.read_text().partition("### Edits by people in the middle of a release")[2].partition("\n#")[0]
+    assert TABLE.findall(section) == TABLE.findall(decide.__doc__ or "")
 
 
 def test_its_manifests_are_valid_together() -> None:

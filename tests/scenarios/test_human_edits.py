@@ -19,6 +19,11 @@ TESTED = {
     "the candidate renamed": "test_c24_the_candidate_renamed",
     "a further candidate added": "test_c24_a_further_candidate_added",
     "the candidate taken out": "test_c24_a_candidate_taken_out_by_hand_ends_the_trial_and_is_not_held",
+    "a line of an independent unit whose turn has not come changed": (
+        "test_a_line_whose_turn_has_not_come_is_changed_without_a_word"
+    ),
+    "the line on trial taken out": ("test_the_line_on_trial_taken_out_by_hand_ends_its_trial_and_the_next_one_begins"),
+    "`unit` changed": "test_a_changed_unit_begins_anew_where_that_changes_what_is_tried_and_else_goes_on",
     "stable changed": "test_c24_stable_changed",
     "the strategy changed": "test_c24_the_strategy_changed",
     "the route changed": "test_c24_the_route_changed",
@@ -51,7 +56,9 @@ def since(world: World, before: list[str]) -> list[str]:
 def test_every_row_of_the_table_has_a_test() -> None:
     rows = re.findall(r"^\| (?!edit |-)(.+?) \| .+ \|$", decide.__doc__ or "", re.MULTILINE)
     assert rows == list(TESTED)
-    written = HERE.read_text() + HERE.with_name("test_people.py").read_text()
+    written = "".join(
+        HERE.with_name(name).read_text() for name in (HERE.name, "test_people.py", "test_independent_units.py")
+    )
     assert {name for name in TESTED.values() if f"async def {name}(" not in written} == set()
 
 

@@ -179,12 +179,25 @@ async def test_a_component_made_stable_by_hand_is_passed_over(world: GraphWorld)
     assert on_trial(world) == {"ocr": "2.0", "sentiment": "2.0"}
 
 
-async def test_made_atomic_in_the_middle_the_whole_is_tried_from_the_first_step(world: GraphWorld) -> None:
+async def test_a_changed_unit_begins_anew_where_that_changes_what_is_tried_and_else_goes_on(world: GraphWorld) -> None:
     before = len(world.reasons())
     world.replace(PATH, "      unit: independent\n", "")
     await world.run_for(4)
     assert world.reasons()[before:] == ["ROLLBACK CandidateWithdrawn", "ADVANCE CandidateStarted"]
     assert on_trial(world) == {"ocr": "2.0", "sentiment": "2.0"}
+    assert world.share("both") == 1000
+    world.replace(
+        PATH, "      versions:\n        # what reads", "      unit: independent\n      versions:\n        # what reads"
+    )
+    world.replace(PATH, '        ocr: "2.0"\n', "")
+    await world.run_for(4)
+    assert on_trial(world) == {"ocr": "1.0", "sentiment": "2.0"}
+    # Of a single line it is all the same.
+    before = len(world.reasons())
+    for was, now in (("independent", "atomic"), ("atomic", "independent")):
+        world.replace(PATH, f"unit: {was}", f"unit: {now}")
+        await world.run_for(2)
+    assert world.reasons()[before:] == []
 
 
 async def test_a_persons_rollback_and_promotion_are_about_the_component_on_trial(world: GraphWorld) -> None:
