@@ -84,7 +84,8 @@ def ask_much(world: World, releases: Sequence[str], requests: int) -> None:
             at = START + timedelta(seconds=number)
             request = PersonRequest(id=f"{number:04d}", action=action, by="ada", at=at, reason="because")
             writes[request_path(name, request.id)] = dump(request)
-    world.person.push(world.person.fetch(), ledger=[Commit("Ask for much", writes)])
+    if writes:
+        world.person.push(world.person.fetch(), ledger=[Commit("Ask for much", writes)])
 
 
 def contender(folder: Path, url: str, releases: Sequence[str]) -> Contender:
