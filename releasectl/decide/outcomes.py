@@ -127,11 +127,12 @@ def start(given: Input) -> Decision:
 def start_over(given: Input, finding: Finding) -> Decision:
     """The trial begins anew, from its first stage and without evidence or votes: what it went by was wrong.
 
+    So were the shares that it came to: a stage that begins with those before it begins as if all were stable's.
     Outcomes of earlier exposures that come in late are told by their epoch and count no more.
     """
     state, stages = state_of(given), desired_of(given).release.spec.strategy
     progress = Progress(stage_started_at=given.now, step_started_at=given.now, first_epoch=state.seq + 1)
-    allocation = _first_of(given, stages[0], progress, state.candidates, state.allocation)
+    allocation = _first_of(given, stages[0], progress, state.candidates, Allocation.all_to(STABLE))
     after = _next(given, allocation=allocation) | {
         "progress": progress,
         "folds": {},

@@ -10,7 +10,7 @@ from releasectl.decide import checks, outcomes
 from releasectl.decide.checks import desired_of, progress_of, situation, state_of
 from releasectl.decide.freezes import frozen
 from releasectl.decide.inputs import Finding, Input
-from releasectl.domain.decision import Decision, PersonAction, PersonRequest, Suspension
+from releasectl.domain.decision import Decision, EffectiveState, PersonAction, PersonRequest, Suspension
 from releasectl.domain.reasons import Reason
 from releasectl.domain.strategy import Approval
 from releasectl.strategies.approval import approvals_lacking, may_not_approve, may_not_vote
@@ -75,7 +75,32 @@ def _resumed(given: Input, request: PersonRequest) -> Decision:
     if given.invalid:
         return _refused(given, request, f"the trial would begin anew, and the manifest is invalid: {given.invalid}")
     message = f"{_by(request, 'resumed')}; the trial begins anew without what was counted so far, because {wrong}"
-    return outcomes.start_over(given, Finding(Reason.RESUMED, message, request=request))
+    anew = outcomes.start_over(given, Finding(Reason.RESUMED, message, request=request))
+    if not (more := _more(state_of(given), anew.state)):
+        return anew
+    # The first stage may give more than the one under way: that is asked what anything that grows is asked.
+    if waiting := checks.candidate_not_ready(given):
+        return outcomes.hold(given, waiting)
+    if freeze := frozen(given):
+        return _refused(given, request, f"the trial would begin anew with more than now, {more}; {freeze.message}")
+    return anew
+
+
+def _more(before: EffectiveState, after: EffectiveState | None) -> str:
+    """What candidates would get more of than they have, in shares and copies; empty if nothing."""
+    if after is None:
+        return ""
+    shares = [
+        f"{name} {after.allocation.share(name) / 100:g} %"
+        for name in after.candidates
+        if after.allocation.share(name) > before.allocation.share(name)
+    ]
+    copies = [
+        f"copies of {points / 100:g} % to {name}"
+        for name, points in after.mirrors.items()
+        if points > before.mirrors.get(name, 0)
+    ]
+    return ", ".join([*shares, *copies])
 
 
 def _approved(given: Input, request: PersonRequest) -> Decision:
