@@ -42,12 +42,12 @@ async def test_a_vote_names_the_trial_and_the_candidates_its_giver_saw(world: Wo
 async def test_a_vote_is_pointless_without_an_approval_and_says_what_to_do_instead(
     world: World, verb: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ask(world, verb, "shop")
+    assert ask(world, verb, "shop") == 5
     assert "nothing is on trial" in capsys.readouterr().err
     world.add_candidate("2")
     await world.run_until(lambda: world.condition() == "Dwelling")
     before = world.person.fetch().ledger
-    ask(world, verb, "shop")
+    assert ask(world, verb, "shop") == 5
     assert "no approval waits" in capsys.readouterr().err
     assert world.person.fetch().ledger == before
 

@@ -17,8 +17,13 @@ if TYPE_CHECKING:
     from releasectl.adapters.git.repo import GitRepo
 
 
+EXIT_CODES = """\b
+Exits 0 when it is asked for, or answered with --wait; 5 where it would change nothing, and then asks for nothing.
+With --wait also 1 when it is refused, 4 when there is no answer in time."""
+
+
 def _command(name: str, help_text: str) -> click.Command:
-    @click.command(name, help=help_text)
+    @click.command(name, help=help_text, epilog=EXIT_CODES)
     @click.argument("release")
     @repository
     @click.option("-m", "--reason", default="", help="Why; stands in the ledger.")
@@ -91,7 +96,7 @@ def _ask(location: Location, release: str, verb: str, *, reason: str, by: str, t
         asked = ask(repo, LedgerReader(repo), Asking(release, request), where=location.shown_url)
         if asked.request is None:
             click.echo(f"{release}: {asked.nothing}", err=True)
-            return 0
+            return 5
         click.echo(f"asked: {verb} {release}; the controller answers at its next pass", err=True)
         return 0 if timeout is None else _wait(repo, release, asked.request.id, timeout)
     finally:

@@ -45,13 +45,18 @@ async def test_a_request_is_a_commit_with_a_name_and_a_reason(world: World, cli:
         ("rollback", "shop: nothing is on trial\n"),
         ("resume", "shop: is not paused\n"),
         ("lift", "shop: nothing is held\n"),
+        ("approve", "shop: nothing is on trial\n"),
+        ("reject", "shop: nothing is on trial\n"),
     ],
 )
-async def test_what_would_change_nothing_is_not_written(world: World, cli: Cli, verb: str, why: str) -> None:
+async def test_what_would_change_nothing_is_a_precondition_that_fails(
+    world: World, cli: Cli, verb: str, why: str
+) -> None:
     await world.run_pass()
     await world.run_pass()
     before = world.person.fetch()
-    assert cli(verb, "shop") == (0, "", why)
+    assert cli(verb, "shop") == (5, "", why)
+    assert cli(verb, "shop", "--wait") == (5, "", why)
     assert world.person.fetch() == before
 
 
@@ -59,7 +64,7 @@ async def test_a_second_pause_names_who_paused(world: World, cli: Cli) -> None:
     await on_trial(world)
     cli("pause", "shop", "--by", "ada")
     await world.run_for(2)
-    assert cli("pause", "shop", "--by", "bob") == (0, "", "shop: is paused already, by ada\n")
+    assert cli("pause", "shop", "--by", "bob") == (5, "", "shop: is paused already, by ada\n")
     assert json.loads(cli("status", "shop", "-o", "json")[1])["releases"][0]["phase"] == "paused"
     assert cli("resume", "shop")[0] == 0
     await world.run_for(2)
