@@ -68,6 +68,8 @@ def run_tests(root: Path, wanted: Sequence[Path]) -> Iterator[Tested]:
         found = True
         if not isinstance(document.value, PolicyTest):
             raise ManifestError(document.problems)
+        if problems := catalog.policy_test_problems(document):
+            raise ManifestError(tuple(problems))
         case = case_of(_desired(catalog, document.value.spec))
         for written in document.value.spec.cases:
             outcome = run_case(case, written, document.value.spec.look)

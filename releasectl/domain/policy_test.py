@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from releasectl.domain.base import Duration, Model, Name, parse_duration
 from releasectl.domain.decision import Action
@@ -116,6 +117,13 @@ class PolicyTestSpec(Model):
     look: Duration = parse_duration("10s")
     """Time between looks at the metrics."""
     cases: Annotated[tuple[PolicyCase, ...], Field(min_length=1)]
+
+    @field_validator("look")
+    @classmethod
+    def _some_time(cls, look: timedelta) -> timedelta:
+        if not look:
+            raise ValueError("between looks some time must pass, for example 10s")
+        return look
 
     @model_validator(mode="after")
     def _something(self) -> PolicyTestSpec:

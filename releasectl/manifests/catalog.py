@@ -139,6 +139,12 @@ class Catalog:
         """Every PolicyTest, valid or not, in file order."""
         return tuple(d for (kind, _), found in self._index.items() if kind == "PolicyTest" for d in found)
 
+    def policy_test_problems(self, document: Document) -> list[Problem]:
+        """What a policy test of the right shape names and is not there."""
+        policies = {name for kind, name in self._index if kind == "PromotionPolicy"} | set(shipped.policies())
+        metrics = self._metrics.keys() | BUILT_IN.keys()
+        return list(policytests.check(document, releases=self.releases, policies=policies, metrics=metrics))
+
     @property
     def subscriptions(self) -> tuple[Subscription, ...]:
         """Every subscription of which nothing is wrong, by name."""
@@ -160,7 +166,7 @@ class Catalog:
         for document in self._sound("Subscription", Subscription):
             found.update(self._subscription_problems(document))
         for document in self.policy_tests:
-            found.update(self._policy_test_problems(document))
+            found.update(self.policy_test_problems(document))
         for name in self._metrics:
             found.update(self._metric_problems(name))
         for name in self.releases:
@@ -272,11 +278,6 @@ class Catalog:
     def _subscription_problems(self, document: Document) -> list[Problem]:
         same = self._index["Subscription", document.name]
         return [*subscriptions.check(document, self._declared, self.releases), *self._doubles(same)]
-
-    def _policy_test_problems(self, document: Document) -> list[Problem]:
-        policies = {name for kind, name in self._index if kind == "PromotionPolicy"} | set(shipped.policies())
-        metrics = self._metrics.keys() | BUILT_IN.keys()
-        return list(policytests.check(document, releases=self.releases, policies=policies, metrics=metrics))
 
     def _declared(self, release: str) -> list[Document]:
         return self._index.get(("Release", release), [])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from releasectl.domain.policy_test import PolicyTest
+from releasectl.domain.policy_test import PolicyTest, Rates
 from releasectl.errors import Problem
 from releasectl.manifests.crosscheck import at
 from releasectl.manifests.load import Document
@@ -12,6 +12,8 @@ from releasectl.manifests.nearest import suggestion
 from releasectl.manifests.nodes import Step
 
 Path = tuple[Step, ...]
+COUNTED_OF_PAIRS = frozenset({"agreement", "errors", "slower"})
+"""What a shadow stage counts is called so; no manifest declares it."""
 
 
 def check(
@@ -34,11 +36,14 @@ def _metrics(test: PolicyTest) -> Iterator[tuple[Path, str]]:
     for case, tested in enumerate(test.spec.cases):
         for index, phase in enumerate(tested.given):
             path: Path = ("spec", "cases", case, "given", index)
-            for field, named in (
-                ("stable", phase.stable),
-                ("candidate", phase.candidate),
-                ("metrics", phase.metrics),
-            ):
-                yield from (((*path, field, name), name) for name in named)
-            for candidate, rates in phase.candidates.items():
-                yield from (((*path, "candidates", candidate, name), name) for name in rates)
+            yield from (((*path, "metrics", name), name) for name in phase.metrics if name not in COUNTED_OF_PAIRS)
+            yield from _rated(phase, path)
+            for part, group in phase.segments.items():
+                yield from _rated(group, (*path, "segments", part))
+
+
+def _rated(rates: Rates, path: Path) -> Iterator[tuple[Path, str]]:
+    for field, named in (("stable", rates.stable), ("candidate", rates.candidate)):
+        yield from (((*path, field, name), name) for name in named)
+    for candidate, told in rates.candidates.items():
+        yield from (((*path, "candidates", candidate, name), name) for name in told)

@@ -26,9 +26,10 @@ from releasectl.domain.observation import (
     VariantHealth,
 )
 from releasectl.domain.parts import Part, part_name
-from releasectl.domain.policy_test import Expected, PairRate, Phase, PolicyCase, Rates
+from releasectl.domain.policy_test import Expected, PairRate, Phase, PolicyCase
 from releasectl.domain.release import STABLE
 from releasectl.simulate.case import Case, at_look
+from releasectl.simulate.misread import misread
 from releasectl.simulate.trial import Run, run_trial
 from releasectl.simulate.world import variants_of
 
@@ -58,38 +59,12 @@ class Outcome:
 
 def run_case(case: Case, written: PolicyCase, look: timedelta) -> Outcome:
     """Play the case and compare."""
-    if misread := tuple(_misread(case, written.given)):
-        return Outcome(misread, ())
+    if wrong := misread(case, written):
+        return Outcome(wrong, ())
     script = _Script(case, written.given, look)
     run = run_trial(case, look, script.looks, script.observe)
     happened = tuple(_happened(run, look, script.looks))
     return Outcome(tuple(_wrong(written.expect, happened)), happened)
-
-
-def _misread(case: Case, given: Sequence[Phase]) -> Iterator[str]:
-    """A rate that is told of a mean, or a value of a proportion; a group that a metric is not counted by."""
-    for phase in given:
-        yield from _misread_rates(case, phase)
-        for part, group in phase.segments.items():
-            yield from _misread_rates(case, group)
-            for name in dict.fromkeys(name for told in _all_told(group) for name in told):
-                metric = case.desired.metrics.get(name)
-                by, asked = metric and metric.query.log and metric.query.log.by, Part.parse(part).dimension
-                if metric is not None and by != asked:
-                    yield f"{name} is {f'counted by {by}' if by else 'counted as a whole'}, not by {asked}"
-
-
-def _misread_rates(case: Case, rates: Rates) -> Iterator[str]:
-    for told in _all_told(rates):
-        for name, text in told.items():
-            metric = case.desired.metrics.get(name)
-            if metric is not None and text.endswith("%") == (metric.kind == "mean"):
-                example = "25 ~ 8" if metric.kind == "mean" else "1%"
-                yield f"{name} is a {metric.kind}, of which {text!r} says nothing: write {example!r}, for example"
-
-
-def _all_told(rates: Rates) -> tuple[Mapping[str, str], ...]:
-    return (rates.stable, rates.candidate, *rates.candidates.values())
 
 
 # --- playing --------------------------------------------------------------------------------------------

@@ -61,7 +61,7 @@ def test_a_rollback_that_is_expected_passes(tmp_path: Path) -> None:
         ("[{decision: PROMOTE}]", "expected PROMOTE"),
         ("[{decision: HOLD}]", "expected HOLD"),
         ("[{decision: ROLLBACK, reason: Inconclusive}]", "expected ROLLBACK Inconclusive"),
-        ("[{decision: ROLLBACK, candidate: other}]", "expected ROLLBACK of other"),
+        ("[{decision: PROMOTE, candidate: candidate}]", "expected PROMOTE of candidate"),
         ("[{decision: ROLLBACK, within: 5s}]", "expected ROLLBACK within 5s; it came after"),
         ("[{decision: ROLLBACK, after: 2m}]", "expected ROLLBACK not before 2m; it came after"),
     ],

@@ -72,7 +72,7 @@ def test(*, paths: tuple[str, ...], repo: str | None, output: str) -> int:
     else:
         for one in tested:
             click.echo("\n".join(_lines(one)))
-        click.echo(f"{len(tested)} cases: {f'{bad} failed' if bad else 'all passed'}")
+        click.echo(f"{len(tested)} case{'s' * (len(tested) != 1)}: {f'{bad} failed' if bad else 'all passed'}")
     return 1 if bad else 0
 
 

@@ -29,6 +29,7 @@ def problems(text: str) -> list[str]:
 
 def test_names_that_are_there_are_accepted() -> None:
     assert problems(TEST) == []
+    assert problems(TEST.replace("slow-requests", "agreement")) == []
 
 
 @pytest.mark.parametrize(
@@ -38,12 +39,12 @@ def test_names_that_are_there_are_accepted() -> None:
         ("safe-default", "save-default", "6:11: spec.policy: no policy 'save-default' (did you mean 'safe-default'?)"),
         ("stable: {error-rate", "stable: {error-rat", "no metric 'error-rat' (did you mean 'error-rate'?)"),
         ("candidate: {error-rate", "candidates: {next: {eror-rate", "no metric 'eror-rate'"),
+        ("candidate: {error-rate", "segments: {x=y: {stable: {eror-rate", "no metric 'eror-rate'"),
         ("slow-requests", "slow-request", "no metric 'slow-request' (did you mean 'slow-requests'?)"),
     ],
 )
 def test_names_that_are_not_are_told_with_their_place(valid: str, broken: str, told: str) -> None:
     text = TEST.replace(valid, broken)
-    if "candidates" in broken:
-        text = text.replace("9%}", "9%}}")
+    text = text.replace("9%}", "9%" + "}" * (1 + broken.count("{") - valid.count("{")))
     (found,) = problems(text)
     assert found.startswith("tests/harm.yaml:") and told in found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from releasectl.decide.inputs import Desired
+from releasectl.domain.paired import paired_metrics
 from releasectl.manifests.catalog import Catalog
 from releasectl.simulate.case import Case, case_of
 
@@ -54,7 +55,7 @@ def desired_of(*, policy: str = "safe-default", strategy: str = "[{type: canary}
         release=found.release,
         policy=found.policy,
         environment=found.environment,
-        metrics=found.metrics,
+        metrics={**found.metrics, **paired_metrics(found.release)},
         path=found.path,
         generation=found.generation,
         revision="",
