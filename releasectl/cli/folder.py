@@ -10,6 +10,7 @@ from releasectl.decide.inputs import Desired
 from releasectl.domain.paired import paired_metrics
 from releasectl.errors import Problem, UsageError
 from releasectl.manifests.catalog import Catalog
+from releasectl.manifests.kinds import is_yaml
 from releasectl.manifests.load import FileResult, load_file, refuse_entry, should_read
 from releasectl.preview.selection import Files
 
@@ -19,21 +20,17 @@ SKIPPED = frozenset({".git", ".venv", "venv", "node_modules", "__pycache__", ".t
 
 def catalog_of(root: Path) -> Catalog:
     """Every manifest below a folder."""
-    results = {}
-    for path in _entries(root):
-        name = path.relative_to(root).as_posix()
-        if (result := _load(path, name)) is not None:
-            results[name] = result
-    return Catalog.build(results)
+    found = files_of(root)
+    results = {name: load_file(name, content) for name, content in found.contents.items()}
+    return Catalog.build({**results, **found.refused})
 
 
 def files_of(root: Path) -> Files:
     """Every file below a folder that may hold manifests, unread: for comparing with a commit."""
     contents: dict[str, bytes] = {}
     refused: dict[str, FileResult] = {}
-    for path in _entries(root):
-        name = path.relative_to(root).as_posix()
-        found = _content(path, name)
+    for name, entry in _entries(str(root), ""):
+        found = _content(entry, name)
         if isinstance(found, bytes):
             contents[name] = found
         elif found is not None:
@@ -58,34 +55,37 @@ def desired_in(catalog: Catalog, release: str) -> Desired:
     )
 
 
-def _entries(root: Path) -> Iterator[Path]:
-    """Files, links and nested repositories; what lies behind the last two is not entered."""
-    for folder, names, files in os.walk(root):
-        inner = [Path(folder) / name for name in sorted(names) if name not in SKIPPED]
-        closed = {path for path in inner if path.is_symlink() or (path / ".git").exists()}
-        names[:] = [path.name for path in inner if path not in closed]
-        yield from sorted(closed)
-        yield from (Path(folder) / name for name in sorted(files))
+def _entries(folder: str, prefix: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Files, links and nested repositories by their path below the root; what lies behind the last two is not
+    entered, and a folder that cannot be read is as good as empty."""
+    try:
+        with os.scandir(folder) as listed:
+            entries = sorted(listed, key=lambda entry: entry.name)
+    except OSError:
+        return
+    for entry in entries:
+        name = prefix + entry.name
+        if entry.name in SKIPPED and entry.is_dir():
+            continue
+        if entry.is_dir(follow_symlinks=False) and not (Path(entry.path) / ".git").exists():
+            yield from _entries(entry.path, f"{name}/")
+        else:
+            yield name, entry
 
 
-def _load(path: Path, name: str) -> FileResult | None:
-    found = _content(path, name)
-    return load_file(name, found) if isinstance(found, bytes) else found
-
-
-def _content(path: Path, name: str) -> bytes | FileResult | None:
+def _content(entry: os.DirEntry[str], name: str) -> bytes | FileResult | None:
     """The bytes of a file that is to be read, or why one that looks like a manifest is not."""
-    if path.is_symlink():
+    if entry.is_symlink():
         return refuse_entry(name, what="symlink")
-    if path.is_dir():
+    if entry.is_dir():
         return refuse_entry(name, what="submodule")
-    if not path.is_file():
+    if not entry.is_file():
         return None
-    size = path.stat().st_size
+    size = entry.stat().st_size if is_yaml(name) else 0
     if not should_read(name, size=size):
         return refuse_entry(name, what="file", size=size)
     try:
-        return path.read_bytes()
+        return Path(entry.path).read_bytes()
     except OSError as error:
         reason = (error.strerror or "unknown reason").lower()
         return FileResult(name, broken=Problem(name, 0, 0, "", f"cannot be read: {reason}", code="unreadable"))

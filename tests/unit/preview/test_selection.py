@@ -15,7 +15,11 @@ def named(name: str, more: str = "") -> str:
     return RELEASE.replace("name: shop", f"name: {name}").replace("  policy", f"{more}  policy")
 
 
-FLEET = {**BASE, **{f"releases/r{n}.yaml": named(f"r{n}") for n in range(20)}}
+FLEET = {
+    **BASE,
+    **{f"releases/r{n}.yaml": named(f"r{n}") for n in range(20)},
+    "releases/hosted.yaml": named("hosted", "  route: {hosts: [api.Market]}\n"),
+}
 
 
 def test_releases_that_the_change_does_not_touch_are_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,12 +36,26 @@ def test_releases_that_the_change_does_not_touch_are_not_parsed(monkeypatch: pyt
     assert sorted(set(parsed)) == ["environments/local.yaml", "policies/careful.yaml", "releases/shop.yaml"]
 
 
+def test_a_release_whose_name_begins_as_the_changed_one_s_is_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed = []
+
+    def counted(file: str, data: bytes) -> load.FileResult:
+        parsed.append(file)
+        return load.load_file(file, data)
+
+    monkeypatch.setattr(selection, "load_file", counted)
+    compared = compare(files(FLEET), files({**FLEET, "releases/r1.yaml": named("r1").replace("[10, 50]", "[5, 50]")}))
+    assert compared.releases == ("r1",)
+    assert {path for path in parsed if path.startswith("releases/")} == {"releases/r1.yaml"}
+
+
 @pytest.mark.parametrize(
     ("path", "text"),
     [
         pytest.param("releases/shop.yaml", named("r3"), id="a name that another release has"),
         pytest.param("releases/shop.yaml", named("shop", "  route: {prefix: /r3}\n"), id="another's prefix"),
         pytest.param("releases/new.yaml", named("new", "  route: {prefix: /shop/}\n"), id="a new release in the way"),
+        pytest.param("releases/shop.yaml", named("shop", "  route: {hosts: [API.market]}\n"), id="another's host"),
         pytest.param("policies/more.yaml", POLICY, id="a policy of the same name"),
         pytest.param("environments/more.yaml", ENVIRONMENT, id="an environment of the same name"),
         pytest.param("policies/careful.yaml", POLICY.replace("error-rate", "nothing"), id="a policy that all use"),
@@ -67,7 +85,7 @@ spec:
     base = {**FLEET, "metrics/more.yaml": metrics}
     base["policies/careful.yaml"] = POLICY.replace("[{metric", "[{metric: refunds}, {metric")
     compared = compare(files(base), files({**base, "metrics/more.yaml": metrics.replace("refund}", "money-back}")}))
-    assert set(compared.releases) == {"shop", *(f"r{n}" for n in range(20))}
+    assert set(compared.releases) == {"shop", "hosted", *(f"r{n}" for n in range(20))}
 
 
 def _outcome(catalog: Catalog, name: str) -> object:
