@@ -9,7 +9,7 @@ from typing import Any, Literal
 from releasectl.decide.inputs import Desired
 from releasectl.domain.base import Model, format_duration
 from releasectl.domain.policy import Watch
-from releasectl.domain.release import STABLE, Component, Release, Version
+from releasectl.domain.release import STABLE, Candidate, Component, Release, Version
 from releasectl.domain.strategy import ABTest, Approval, Bandit, Canary, Shadow, Stage
 from releasectl.preview.document import Change, Subject, VariantShown, VersionShown
 
@@ -124,14 +124,19 @@ def _versions(was: Component, now: Component) -> Iterator[Change]:
 
 def _chosen(old: Release, new: Release) -> Iterator[Change]:
     yield from _map("stable", "stable", old.spec.stable, new.spec.stable)
-    was = {candidate.name: candidate.versions for candidate in old.spec.candidates}
-    now = {candidate.name: candidate.versions for candidate in new.spec.candidates}
-    for name in dict.fromkeys([*was, *now]):
-        if name in was and name in now:
-            yield from _map("candidate", name, was[name], now[name])
-        else:
-            versions = ", ".join(f"{one} {version}" for one, version in (now.get(name) or was[name]).items())
-            yield Change(sign="+" if name in now else "-", subject="candidate", name=name, note=versions)
+    for name in dict.fromkeys(candidate.name for candidate in (*old.spec.candidates, *new.spec.candidates)):
+        was, now = old.candidate(name), new.candidate(name)
+        if was and now:
+            yield from _map("candidate", name, was.versions, now.versions)
+            if was.unit != now.unit:
+                yield Change(sign="~", subject="candidate", name=f"{name} unit", before=was.unit, after=now.unit)
+        elif one := now or was:
+            yield Change(sign="+" if now else "-", subject="candidate", name=name, note=_lines(one))
+
+
+def _lines(candidate: Candidate) -> str:
+    versions = ", ".join(f"{component} {version}" for component, version in candidate.versions.items())
+    return versions if candidate.unit == "atomic" else f"{versions}; one after the other"
 
 
 def _map(

@@ -16,7 +16,7 @@ from releasectl.preview.changes import changes, variants
 from releasectl.preview.contracts import contracts
 from releasectl.preview.course import Course, course, effect_of, following, summary_of
 from releasectl.preview.document import FORMAT, Plan, Preview, ProblemShown
-from releasectl.preview.ramp import exposure, ramp
+from releasectl.preview.ramp import exposure, ramp, turns
 from releasectl.preview.selection import Compared
 from releasectl.preview.stops import costs, stops
 
@@ -90,6 +90,7 @@ def _preview(name: str, compared: Compared, fleet: Fleet, asked: Asked, *, with_
         changes=differing,
         follows=tuple(following(one) for one in coming.follows) if effect != "nothing" else (),
         held_by=following(coming.held_by) if coming.held_by and effect != "nothing" else None,
+        turns=turns(after) if after else (),
         warnings=warnings,
     )
     if after is None or not (effect in _TELLING or asked.only):

@@ -84,6 +84,17 @@ class Following(Model):
     message: str
 
 
+class Turn(Model):
+    """One trial of a candidate whose components are tried one after the other."""
+
+    candidate: Name
+    component: Name
+    version: str
+    takes_along: Mapping[Name, str] = {}
+    """Versions of the same candidate, by component, that need this one's answers: they go with it untried if it is
+    taken back."""
+
+
 class Step(Model):
     """One stop of the ramp. Times are without forecast: what the manifest alone asks for."""
 
@@ -200,6 +211,9 @@ class Preview(Model):
     follows: tuple[Following, ...] = ()
     held_by: Following | None = None
     """Why the trial does not begin yet, if it does not."""
+    turns: tuple[Turn, ...] = ()
+    """Of independent units: the trials in their order, if each is promoted. What is told of the ramp, of times and of
+    exposure is about one of them."""
     ramp: tuple[Step, ...] = ()
     forecast: Forecast | None = None
     no_forecast: str = ""

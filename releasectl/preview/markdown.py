@@ -53,6 +53,7 @@ def _preview(one: Preview) -> Iterator[str]:
     )
     yield from _list("What follows", [f"`{row.reason}` {_safe(row.message)}" for row in one.follows])
     yield from _list("But first", [f"`{one.held_by.reason}` {_safe(one.held_by.message)}"] if one.held_by else [])
+    yield from _list("One after the other", [_safe(line) for line in wording.turns_words(one)])
     yield from _ramp(one)
     if one.forecast:
         yield from ["", "**Forecast**", ""]

@@ -9,9 +9,9 @@ from releasectl.decide.inputs import Desired
 from releasectl.decide.turns import largest_share
 from releasectl.domain.base import WHOLE, format_duration
 from releasectl.domain.policy import Watch
-from releasectl.domain.release import STABLE
+from releasectl.domain.release import STABLE, Release
 from releasectl.domain.strategy import ABTest, Approval, Bandit, Canary, Shadow, Stage
-from releasectl.preview.document import Exposure, Step
+from releasectl.preview.document import Exposure, Step, Turn
 from releasectl.strategies import STRATEGIES
 from releasectl.strategies.base import split
 
@@ -29,12 +29,32 @@ def ramp(desired: Desired) -> tuple[Step, ...]:
     return tuple(steps)
 
 
+def turns(desired: Desired) -> tuple[Turn, ...]:
+    """The trials of independent units in their order; nothing of a unit that one trial settles."""
+    found: list[Turn] = []
+    for candidate in desired.release.spec.candidates:
+        one = tuple(_turns(desired.release, candidate.name)) if candidate.unit == "independent" else ()
+        found += one if len(one) > 1 else ()
+    return tuple(found)
+
+
 def exposure(desired: Desired) -> Exposure:
     """The largest share before proof, and the longest time by the policy's ``maxDuration``."""
     policy = desired.policy.spec
     ends = policy.when_inconclusive == "rollback" and not any(isinstance(one, Approval) for one in desired.stages)
     longest = sum(policy.max_duration.total_seconds() for one in desired.stages if isinstance(one, GATHERING))
     return Exposure(largest=largest_share(desired.release), at_most_seconds=longest if ends else None)
+
+
+def _turns(release: Release, name: str) -> Iterator[Turn]:
+    """As the controller goes about it: each line is tried on the release that the one before it has left."""
+    while candidate := release.candidate(name):
+        kept = release.remaining(candidate, promoted=False)
+        left = release.remaining(candidate, promoted=True)
+        along = {component: version for component, version in left.items() if component not in kept}
+        for component, version in release.tried(candidate).items():
+            yield Turn(candidate=name, component=component, version=version, takes_along=along)
+        release = release.settled(promote=name)
 
 
 def _steps(

@@ -27,6 +27,7 @@ def _preview(one: Preview) -> Iterator[str]:
     yield from _section("Contracts", [f"{row.component}: {row.verdict}, {row.message}" for row in one.contracts])
     yield from _section("What follows", [f"{row.reason}: {row.message}" for row in one.follows])
     yield from _section("But first", [f"{one.held_by.reason}: {one.held_by.message}"] if one.held_by else [])
+    yield from _section("One after the other", wording.turns_words(one))
     yield from _ramp(one)
     if one.forecast:
         worlds = [wording.world_words(world) for world in one.forecast.worlds]

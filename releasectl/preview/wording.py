@@ -65,6 +65,22 @@ def change_words(change: Change) -> str:
     return f"{change.subject} {change.name}: {change.before or 'none'} -> {change.after or 'none'}{note}"
 
 
+def turns_words(one: Preview) -> list[str]:
+    """Which component is tried first and which follow, and what goes with each."""
+    if not one.turns:
+        return []
+    lines, counts = [], Counter(turn.candidate for turn in one.turns)
+    for candidate, count in counts.items():
+        for place, turn in enumerate((turn for turn in one.turns if turn.candidate == candidate), start=1):
+            alone = "alone" if place == 1 else "on what was promoted by then"
+            line = f"{candidate} {place} of {count}: {turn.component} {turn.version} {alone}"
+            if turn.takes_along:
+                along = ", ".join(f"{component} {version}" for component, version in turn.takes_along.items())
+                line += f"; if it is taken back, {along} goes with it untried"
+            lines.append(line)
+    return [*lines, "each has a trial of its own: stages, times and exposure are told of one"]
+
+
 def shares_words(step: Step) -> str:
     """``stable 99 %, next 1 %``, with copies where there are any."""
     shares = ", ".join(f"{name} {share:g} %" for name, share in step.shares.items())

@@ -51,6 +51,9 @@ spec:
     - {type: approval, required: 2, from: [risk, Ana]}
   policy: careful
 """.replace("DIGEST", "a" * 64)
+UNIT = MANY.replace("[lang]}}]", '[lang]}}, {name: "1.1", run: {command: [lang, "1.1"]}}]').replace(
+    'versions: {sentiment: "2.0"}', 'unit: independent, versions: {sentiment: "2.0", language-id: "1.1"}'
+)
 TEAM = ENVIRONMENT + "spec: {teams: {risk: [Bo, Cleo]}, caps: {maxConcurrent: 3}}\n"
 WATCHED = POLICY.replace("  maxDuration: 10m\n", "  maxDuration: 12h\n  watch: {for: 15m}\n")
 
@@ -59,6 +62,10 @@ STORIES: Mapping[str, tuple[Mapping[str, str], Mapping[str, str]]] = {
     "graph": (
         {"policies/careful.yaml": WATCHED, "environments/local.yaml": TEAM},
         {"policies/careful.yaml": WATCHED, "environments/local.yaml": TEAM, "releases/desk.yaml": MANY},
+    ),
+    "unit": (
+        {"policies/careful.yaml": WATCHED, "environments/local.yaml": TEAM},
+        {"policies/careful.yaml": WATCHED, "environments/local.yaml": TEAM, "releases/desk.yaml": UNIT},
     ),
     "mistake": (BASE, {**BASE, "releases/shop.yaml": RELEASE.replace("policy: careful", "policy: carefull")}),
     "policy": (BASE, {**BASE, "policies/careful.yaml": POLICY.replace("points: 2", "points: 1")}),

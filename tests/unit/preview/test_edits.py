@@ -10,6 +10,7 @@ from releasectl.controller.fleet import Fleet
 from releasectl.domain.decision import Quarantine, Suspension
 from releasectl.domain.reasons import Reason
 from releasectl.domain.release import STABLE
+from releasectl.preview.document import Preview
 from tests.builders import NOW, a_state
 from tests.unit.preview.states import (
     BASE,
@@ -69,6 +70,50 @@ def test_an_edit_during_a_trial_does_what_the_table_of_edits_says(
 ) -> None:
     found = edited(old, new, fleet=on_trial())
     assert (found.effect, [one.reason for one in found.follows]) == (effect, follows)
+
+
+GRAPH = """\
+    - name: ocr
+      after: [pages]
+      versions: [{name: "1", address: "o:1"}, {name: "2", address: "o:2"}]
+    - name: pages
+      versions: [{name: "1", address: "p:1"}, {name: "2", address: "p:2"}]
+    - name: app
+      after: [ocr]
+"""
+UNITS = (
+    RELEASE.replace("    - name: app\n", GRAPH)
+    .replace('stable: {app: "1"}', 'stable: {app: "1", ocr: "1", pages: "1"}')
+    .replace('versions: {app: "2"}', 'versions: {app: "2", ocr: "1", pages: "2"}, unit: independent')
+)
+
+
+def turns(found: Preview) -> list[tuple[str, str, dict[str, str]]]:
+    return [(turn.component, turn.version, dict(turn.takes_along)) for turn in found.turns]
+
+
+def test_independent_units_are_told_in_the_order_of_the_graph_with_what_goes_with_each() -> None:
+    found = edited("atomic", "independent", base=UNITS.replace("independent", "atomic"), fleet=at_rest(UNITS))
+    assert turns(found) == [("pages", "2", {"app": "2"}), ("app", "2", {})]
+    assert [(one.name, one.before, one.after) for one in found.changes] == [("next unit", "atomic", "independent")]
+    assert found.follows[-1].message.startswith("next (pages 2 alone, app 2 after it) ready")
+
+
+def test_what_does_not_need_the_first_component_does_not_go_with_it() -> None:
+    loose = UNITS.replace("after: [ocr]", "after: []").replace("  policy:", "  entry: app\n  policy:")
+    found = edited('app: "2"', 'app: "3"', base=loose, fleet=at_rest(loose))
+    assert turns(found) == [("pages", "2", {}), ("app", "3", {})]
+
+
+def test_a_line_whose_turn_has_not_come_is_told_and_the_trial_goes_on() -> None:
+    found = edited('{app: "2", ocr', '{app: "3", ocr', base=UNITS, fleet=on_trial(UNITS))
+    assert (found.effect, found.follows) == ("nothing", ())
+    assert turns(found) == [("pages", "2", {"app": "3"}), ("app", "3", {})]
+
+
+def test_a_unit_of_one_line_is_a_trial_like_any_other() -> None:
+    found = edited('versions: {app: "2"}', 'versions: {app: "2"}, unit: independent', fleet=on_trial())
+    assert (found.effect, found.turns) == ("nothing", ())
 
 
 def test_a_comment_changes_nothing_and_is_not_told_of() -> None:
