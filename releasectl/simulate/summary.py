@@ -88,6 +88,7 @@ def figures(found: Runs) -> list[Figure]:
         rows.append(_share("harm found", [_taken_back(run, harmful) for run in found.runs]))
     rows += [
         _share("promoted", [end[0] is Action.PROMOTE for end in ends]),
+        *_stable_kept(found.case, ends),
         _share("inconclusive", [end[1] is Reason.INCONCLUSIVE for end in ends]),
         _share("undecided", [end[0] is None for end in ends]),
     ]
@@ -145,9 +146,20 @@ def _taken_back(run: Run, names: Sequence[str]) -> bool:
     return any(one.reason is Reason.GUARDRAIL_BREACHED and one.candidate in names for one in back)
 
 
+def _stable_kept(case: Case, ends: Sequence[tuple[Action | None, Reason | None, str | None]]) -> list[Figure]:
+    """How often a bandit ended because stable earns most, which is neither a promotion nor harm."""
+    if not _earns(case):
+        return []
+    return [_share("stable earns most", [reason is Reason.NOT_BETTER for _, reason, _ in ends])]
+
+
+def _earns(case: Case) -> bool:
+    return any(stage.type == "bandit" for stage in case.desired.release.spec.strategy)
+
+
 def _regrets(found: Runs) -> list[tuple[str, NDArray[np.float64]]]:
     """Outcomes lost against always serving the best variant, by objective, where requests are shared to earn."""
-    if not any(stage.type == "bandit" for stage in found.case.desired.release.spec.strategy):
+    if not _earns(found.case):
         return []
     rows = []
     for objective in found.case.desired.policy.spec.objectives:

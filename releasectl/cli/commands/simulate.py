@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,9 @@ What it prints:
     false rollback                0.7 % of runs        +- 0.08
     time to decision, median       42 minutes          +- 0.0
 """
+
+NOT_VARIANTS = ("stable", "delaySeconds", "standardDeviation")
+"""Of what is told about a metric of a world: all else are the levels of candidates."""
 
 
 @click.command(epilog=EXAMPLES)
@@ -149,13 +153,17 @@ def _markdown(release: str, runs: int, worlds: list[dict[str, Any]]) -> list[str
 def _assumed(world: dict[str, Any]) -> str:
     parts = [f"{world['requestsPerSecond']:g} requests/s", f"a look every {world['lookEverySeconds']:g}s"]
     for metric, rates in world["rates"].items():
-        others = [
-            f"{name} {100 * rate:.3g} %" for name, rate in rates.items() if name not in ("stable", "delaySeconds")
-        ]
+        shown = partial(_level, is_mean="standardDeviation" in rates)
+        others = [f"{name} {shown(rate)}" for name, rate in rates.items() if name not in NOT_VARIANTS]
         against = f" against {', '.join(others)}" if others else ""
+        spread = f", standard deviation {rates['standardDeviation']:.3g}" if "standardDeviation" in rates else ""
         late = f", {rates['delaySeconds']:g}s late" if "delaySeconds" in rates else ""
-        parts.append(f"{metric} {100 * rates['stable']:.3g} %{against}{late}")
+        parts.append(f"{metric} {shown(rates['stable'])}{against}{spread}{late}")
     return "; ".join(parts + ([f"drift {100 * world['drift']:g} %"] if world["drift"] else []))
+
+
+def _level(value: float, *, is_mean: bool) -> str:
+    return f"{value:.4g}" if is_mean else f"{100 * value:.3g} %"
 
 
 def _value(row: dict[str, Any]) -> str:
