@@ -82,6 +82,10 @@ class EditedManifests:
             return decision.edit
         if desired is None:
             return None
+        if desired.release.intent == decision.state.intent:
+            # Nobody has changed what is tried, so that it speaks of these candidates: of those as well that were
+            # dropped earlier in the trial, which nothing holds back and which would begin another one.
+            return decision.edit
         held = {item.identity for item in decision.state.quarantine if item.decision == decision.id}
         drop = tuple(name for name in decision.edit.drop if _identities(desired.release, name) & held)
         lines = {

@@ -80,20 +80,31 @@ def alive(branch: str, state: EffectiveState) -> bool:
 
 
 def cleanups(desired: Desired, state: EffectiveState, forge: ForgeSpec) -> Iterator[Change]:
-    """Candidates that were rolled back and still stand in the manifest: one change for each rollback."""
+    """Candidates that were rolled back and still stand in the manifest: one change for each rollback.
+
+    Those that were dropped earlier in the same trial go with whichever is merged first: nothing holds them back, so
+    that a manifest which names them alone would begin another trial.
+    """
     release, write_back = desired.release, desired.environment.spec.write_back
     if state.progress is not None:
         return
+    rolled_back = {
+        decision: [c.name for c in release.spec.candidates if _identities(release, c.name) & {h.identity for h in held}]
+        for decision, held in _by_decision(state).items()
+    }
+    known = {name for names in rolled_back.values() for name in names}
+    settled = release.intent == state.intent
+    dropped = [c.name for c in release.spec.candidates if settled and c.name not in known]
     for decision, held in _by_decision(state).items():
-        names = tuple(
-            c.name for c in release.spec.candidates if _identities(release, c.name) & {h.identity for h in held}
-        )
-        if not names:
+        if not rolled_back[decision]:
             continue
+        names = (*rolled_back[decision], *dropped)
         what = ", ".join(f"{one.component} {one.version}" for one in held)
         text = (
             f"{what} was rolled back ({held[0].reason}) and is held. It serves nothing; the manifest still asks for it."
         )
+        if dropped:
+            text += f" {', '.join(dropped)} did not pass in the same trial."
         yield Change(
             release=release.name,
             branches=(f"{PREFIX}{release.name}/drop-{decision[:_SHOWN]}",),

@@ -6,7 +6,7 @@ is refused is never left to be obeyed later, under circumstances that whoever as
 
 from __future__ import annotations
 
-from releasectl.decide import checks, outcomes
+from releasectl.decide import checks, merges, outcomes
 from releasectl.decide.checks import desired_of, progress_of, situation, state_of
 from releasectl.decide.freezes import frozen
 from releasectl.decide.inputs import Finding, Input
@@ -51,7 +51,7 @@ def answer(given: Input) -> Decision | None:
         case PersonAction.RESUME:
             return _resumed(given, request)
         case PersonAction.LIFT:
-            return _noted(given, request, Reason.LIFTED, "lifted the quarantine", {"quarantine": ()})
+            return _noted(given, request, Reason.LIFTED, "lifted the quarantine", _lifted(given))
         case PersonAction.APPROVE if state_of(given).progress:
             return _approved(given, request)
         case PersonAction.REJECT if state_of(given).progress:
@@ -61,6 +61,15 @@ def answer(given: Input) -> Decision | None:
                 Reason.IDLE, f"{request.by} asked for {request.action}; nothing is on trial", request=request
             )
             return outcomes.noted(given, finding, {})
+
+
+def _lifted(given: Input) -> outcomes.Changes:
+    """Nothing is held any more, and what the manifest still names may be tried again."""
+    lifted = {"quarantine": ()}
+    if merges.by_pull_request(given) and not given.invalid and state_of(given).progress is None:
+        # Where several were tried, the manifest counts as settled for as long as it is not cleaned up.
+        return {**lifted, "intent": ""}
+    return lifted
 
 
 def _resumed(given: Input, request: PersonRequest) -> Decision:

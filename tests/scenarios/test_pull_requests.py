@@ -18,6 +18,8 @@ from releasectl.errors import Unavailable
 from releasectl.ports import CheckState, Pull, PullState
 from tests.scenarios.world import ENVIRONMENT, World, run_git
 
+pytestmark = pytest.mark.slow
+
 MANIFEST = "releases/shop.yaml"
 SPEC = """\
 spec:
@@ -266,6 +268,77 @@ async def test_a_rollback_waits_for_nobody_and_may_bypass_pull_requests(hosted: 
     await world.run_for(12)
     assert (world.condition(), "candidates" in world.read(MANIFEST), len(hosted.pulls)) == ("Idle", False, 1)
     world.check()
+
+
+def protect_main(world: World) -> None:
+    """From now on nobody may push to main; merges of the forge go past it."""
+    hook = world.origin / "hooks" / "update"
+    hook.parent.mkdir(exist_ok=True)
+    refusal = "remote: GH006: Protected branch update failed for refs/heads/main."
+    hook.write_text(f'#!/bin/sh\n[ "$1" != refs/heads/main ] || {{ echo "{refusal}" >&2; exit 1; }}\n')
+    hook.chmod(0o755)
+
+
+async def test_a_rollback_that_may_not_be_pushed_becomes_a_pull_request(hosted: Hosted) -> None:
+    world = hosted.world
+    world.add_candidate("2")
+    await world.run_until(lambda: world.reasons()[-1] == "ADVANCE CandidateStarted")
+    protect_main(world)
+    world.users.error_rates["2"] = 0.5
+    await world.run_until(lambda: world.reasons()[-1] == "ROLLBACK GuardrailBreached")
+    assert world.share("stable") == 10_000
+    await world.run_for(3)
+    [pull] = hosted.pulls
+    assert pull.labels == ("releasectl", "models", "rollback")
+    assert "next" in world.read(MANIFEST)
+    hosted.forge.merge(pull.number)
+    await world.run_for(12)
+    assert (world.condition(), "candidates" in world.read(MANIFEST), len(hosted.pulls)) == ("Idle", False, 1)
+    world.check()
+
+
+@pytest.mark.parametrize("how", ["pushed", "proposed", "refused"])
+async def test_one_that_was_dropped_before_the_rollback_is_not_tried_again(hosted: Hosted, how: str) -> None:
+    """Before an approval only the best candidate is left; nothing holds the other one back but that it is settled."""
+    world = hosted.world
+    hosted.configure(rollback="pull-request" if how == "proposed" else "push")
+    world.replace(MANIFEST, "interval: 10s}]", "interval: 10s}, {type: approval}]")
+    both = '  candidates:\n    - {name: a, versions: {app: "2"}}\n    - {name: b, versions: {app: "3"}}\n'
+    world.replace(MANIFEST, "  strategy:", both + "  strategy:")
+    await world.run_until(lambda: world.condition() == "AwaitingApproval")
+    assert len(world.state().candidates) == 1
+    assert both in world.read(MANIFEST)
+    if how == "refused":
+        protect_main(world)
+    world.ask(PersonAction.ROLLBACK)
+    await world.run_until(lambda: world.reasons()[-1] == "ROLLBACK Requested")
+    await world.run_for(12)
+    assert (world.condition(), world.reasons()[-1]) == ("Idle", "ROLLBACK Requested")
+    if how != "pushed":
+        assert both in world.read(MANIFEST)
+        [pull] = hosted.pulls
+        hosted.forge.merge(pull.number)
+        await world.run_for(12)
+    assert "candidates" not in world.read(MANIFEST)
+    assert (world.condition(), world.reasons()[-1]) == ("Idle", "ROLLBACK Requested")
+    world.check()
+
+
+async def test_lifting_the_hold_tries_again_what_the_manifest_still_names(hosted: Hosted) -> None:
+    world = hosted.world
+    hosted.configure(rollback="pull-request")
+    both = '  candidates:\n    - {name: a, versions: {app: "2"}}\n    - {name: b, versions: {app: "3"}}\n'
+    world.replace(MANIFEST, "  strategy:", both + "  strategy:")
+    world.users.error_rates["2"] = 0.5
+    await world.run_until(lambda: world.reasons()[-1] == "ROLLBACK GuardrailBreached")
+    world.ask(PersonAction.ROLLBACK)
+    await world.run_for(2)
+    assert (world.condition(), len(world.state().quarantine)) == ("Idle", 2)
+    world.users.error_rates["2"] = 0.01
+    world.ask(PersonAction.LIFT)
+    await world.run_for(4)
+    assert world.reasons()[-2:] == ["HOLD Lifted", "ADVANCE CandidateStarted"]
+    assert world.state().candidates == ("a", "b")
 
 
 class Crash(BaseException):
