@@ -41,7 +41,7 @@ def largest_share(release: Release) -> float:
     for stage in release.spec.strategy:
         match stage:
             case Canary():
-                shares.append(stage.steps[-1])
+                shares.append(stage.shares[-1])
             case ABTest():
                 shares.append(stage.share)
             case Bandit():

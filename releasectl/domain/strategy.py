@@ -6,10 +6,37 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from releasectl.domain.base import Duration, Model, Name, SharePercent, parse_duration
 from releasectl.domain.parts import MOST_VALUES, Dimension
+
+
+class Growth(Model):
+    """Steps that are worked out: each share is ``factor`` times the one before, and the last is ``to``."""
+
+    from_: Annotated[SharePercent, Field(alias="from")] = 1
+    """The first share, in percent."""
+    to: SharePercent = 50
+    """The last share, in percent."""
+    factor: Annotated[float, Field(ge=1.2, le=100)] = 3
+    """By which a share grows: what may go wrong at a step is at most so many times what has just been seen to go
+    well."""
+
+    @model_validator(mode="after")
+    def _grows(self) -> Growth:
+        if self.from_ >= self.to:
+            raise ValueError("the first share must be below the last, for example {from: 1, to: 50}")
+        return self
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """Of all steps, in percent, to 0.01 %: 1, 3, 9, 27, 50."""
+        points, last = [round(self.from_ * 100)], round(self.to * 100)
+        # Rounding must not stop the growth of shares of a few basis points.
+        while (larger := max(round(points[-1] * self.factor), points[-1] + 1)) < last:
+            points.append(larger)
+        return tuple(each / 100 for each in (*points, last))
 
 
 class Canary(Model):
@@ -19,6 +46,8 @@ class Canary(Model):
     steps: Annotated[tuple[SharePercent, ...], Field(min_length=1)] = (1, 5, 25, 50)
     """Shares of the candidates together in percent, growing. A last step of 100 leaves stable none and ends
     comparison: stop at 50 or so."""
+    grow: Growth | None = None
+    """In place of ``steps``: works them out."""
     interval: Duration = parse_duration("10m")
     """The least time at each step, counted from when the share is seen to be served."""
 
@@ -28,6 +57,17 @@ class Canary(Model):
         if any(later <= earlier for earlier, later in pairwise(steps)):
             raise ValueError("steps must grow, for example [1, 5, 25, 50]")
         return steps
+
+    @model_validator(mode="after")
+    def _once(self) -> Canary:
+        if self.grow is not None and "steps" in self.model_fields_set:
+            raise ValueError("give either steps or grow")
+        return self
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """Of the candidates together at each step, in percent."""
+        return self.steps if self.grow is None else self.grow.shares
 
 
 class ABTest(Model):

@@ -16,7 +16,7 @@ from releasectl.domain.environment import Environment
 from releasectl.domain.metric import HISTOGRAM_BUCKETS_MS, Metric, MetricSet
 from releasectl.domain.policy import PromotionPolicy
 from releasectl.domain.release import STABLE, Component, Release
-from releasectl.domain.strategy import ABTest, Bandit, Canary, Shadow
+from releasectl.domain.strategy import ABTest, Bandit, Canary, Shadow, Stage
 from releasectl.errors import Problem
 from releasectl.manifests import contracts
 from releasectl.manifests.load import Document
@@ -223,9 +223,9 @@ def approval_cannot_be_reached(given: Given) -> Iterator[Problem]:
 def last_step_leaves_stable_nothing(given: Given) -> Iterator[Problem]:
     """At 100 percent there is nothing left to compare with. A warning."""
     for index, stage in enumerate(given.release.spec.strategy):
-        last = stage.steps[-1] if stage.type == "canary" else stage.share if stage.type == "ab" else 0
+        last = stage.shares[-1] if stage.type == "canary" else stage.share if stage.type == "ab" else 0
         if last == 100:
-            path = ("spec", "strategy", index, "steps" if stage.type == "canary" else "share")
+            path = ("spec", "strategy", index, _share_field(stage))
             message = "a share of 100 leaves stable no requests to compare with"
             yield at(
                 given.document,
@@ -235,6 +235,17 @@ def last_step_leaves_stable_nothing(given: Given) -> Iterator[Problem]:
                 "last-step",
                 severity="warning",
             )
+
+
+def candidate_gets_no_share(given: Given) -> Iterator[Problem]:
+    """There are more candidates than the first share has hundredths of a percent to give."""
+    candidates = len(given.release.spec.candidates)
+    for index, stage in enumerate(given.release.spec.strategy):
+        first = stage.shares[0] if stage.type == "canary" else stage.share if stage.type == "ab" else None
+        if first is not None and round(first * 100) < candidates:
+            message = f"{first:g} % is too little for {candidates} candidates: one of them would get no request"
+            hint = f"begin with {candidates / 100:g} or more: the smallest share is 0.01 %"
+            yield given.at(("spec", "strategy", index, _share_field(stage)), message, hint, "out-of-range")
 
 
 def steps_outlast_the_policy(given: Given) -> Iterator[Problem]:
@@ -352,6 +363,7 @@ RULES: tuple[Callable[[Given], Iterator[Problem]], ...] = (
     shadow_proves_nothing,
     approval_cannot_be_reached,
     last_step_leaves_stable_nothing,
+    candidate_gets_no_share,
     steps_outlast_the_policy,
     bandit_earns_what_is_not_proven,
     bandit_shares_do_not_fit,
@@ -457,11 +469,18 @@ def _steps_of(stage: Shadow | Canary | ABTest | Bandit) -> tuple[int, timedelta]
     """The number of steps that a stage takes at least, and the least time of each."""
     match stage:
         case Canary():
-            return len(stage.steps), stage.interval
+            return len(stage.shares), stage.interval
         case ABTest() | Shadow():
             return 1, stage.duration
         case Bandit():
             return 1, stage.every
+
+
+def _share_field(stage: Stage) -> str:
+    """The field that says how much the candidates of a canary or an A/B stage get."""
+    if isinstance(stage, Canary):
+        return "grow" if stage.grow else "steps"
+    return "share"
 
 
 def _bandits(given: Given) -> Iterator[tuple[int, Bandit]]:

@@ -47,7 +47,7 @@ def stage_in_words(stage: Stage | Watch) -> str:
     """``canary 1, 10, 50 %, at least 10m each``."""
     match stage:
         case Canary():
-            return f"canary {_percents(stage.steps)}, at least {format_duration(stage.interval)} each"
+            return f"canary {_percents(stage.shares)}, at least {format_duration(stage.interval)} each"
         case ABTest():
             return f"ab with {stage.share:g} %, at least {format_duration(stage.duration)}"
         case Bandit():

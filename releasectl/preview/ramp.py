@@ -72,8 +72,8 @@ def _steps(
     )
     match stage:
         case Canary():
-            for index, percent in enumerate(stage.steps, start=1):
-                last = index == len(stage.steps)
+            for index, percent in enumerate(stage.shares, start=1):
+                last = index == len(stage.shares)
                 yield one.model_copy(update={"step": index, "shares": _shares(names, percent), "proof": last})
         case ABTest():
             yield one.model_copy(update={"shares": _shares(names, stage.share), "proof": True})

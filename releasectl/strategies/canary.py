@@ -25,21 +25,21 @@ class CanaryStrategy:
     samples_each_step = True
 
     def first(self, stage: Canary, situation: Situation) -> Allocation:
-        return _shares(stage.steps[0], situation.candidates)
+        return _shares(stage.shares[0], situation.candidates)
 
     def dwell(self, stage: Canary) -> timedelta:
         return stage.interval
 
     def propose(self, stage: Canary, situation: Situation) -> Proposal:
         step = situation.progress.step
-        if step + 1 == len(stage.steps):
+        if step + 1 == len(stage.shares):
             return finish_or_wait(situation)
-        allocation = _shares(stage.steps[step + 1], situation.candidates)
-        message = f"step {step + 1} of {len(stage.steps)} passed; now {allocation}"
+        allocation = _shares(stage.shares[step + 1], situation.candidates)
+        message = f"step {step + 1} of {len(stage.shares)} passed; now {allocation}"
         return Move(allocation, step + 1, Reason.STEP_PASSED, message)
 
     def steps(self, stage: Canary) -> int:
-        return len(stage.steps)
+        return len(stage.shares)
 
 
 def _shares(percent: float, candidates: Sequence[str]) -> Allocation:

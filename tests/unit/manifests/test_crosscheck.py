@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from releasectl.manifests.catalog import Catalog
@@ -109,6 +111,23 @@ def test_what_is_unwise_is_a_warning_and_stops_nothing(file: str, old: str, new:
     assert found(file, old, new) == [(path, code, "warning")]
     catalog = Catalog.build({**REPOSITORY, file: REPOSITORY[file].replace(old.encode(), new.encode())})
     assert [warning.code for warning in catalog.resolve("press").warnings] == [code]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "path"),
+    [
+        ("{type: canary, steps: [0.01, 50]}", "spec.strategy[0].steps"),
+        ("{type: canary, grow: {from: 0.01}}", "spec.strategy[0].grow"),
+        ("{type: ab, share: 0.01}", "spec.strategy[0].share"),
+        ("{type: canary, steps: [0.02, 50]}", None),
+    ],
+)
+def test_every_candidate_needs_a_share_from_the_first_step(strategy: str, path: str | None) -> None:
+    candidate = '    - name: tiny-bert\n      versions: {sentiment: "2.0"}\n'
+    text = REPOSITORY[RELEASE].decode().replace(candidate, candidate + candidate.replace("tiny", "large"))
+    text = re.sub(r"\{type: canary.*\}", strategy, text)
+    problems = Catalog.build({**REPOSITORY, RELEASE: text.encode()}).problems()
+    assert [problem.path for problem in problems if problem.code == "out-of-range"] == ([path] if path else [])
 
 
 def test_a_shadow_needs_a_log_to_compare_answers_in() -> None:

@@ -54,7 +54,15 @@ def test_what_the_loader_accepts_the_schema_accepts(file: str, data: bytes) -> N
     assert complaints(document.kind, data.decode()) == []
 
 
-BEYOND_SCHEMAS = {"steps: [5, 1]", "steps: [0.001]", "9999999999999d", "Relase", "EvaluationSuite"}
+BEYOND_SCHEMAS = {
+    "steps: [5, 1]",
+    "steps: [0.001]",
+    "grow: {}",
+    "from: 50",
+    "9999999999999d",
+    "Relase",
+    "EvaluationSuite",
+}
 
 
 @pytest.mark.parametrize(
