@@ -10,10 +10,10 @@ from datetime import timedelta
 import structlog
 
 from releasectl.controller.backoff import Backoff
-from releasectl.controller.desired import DesiredReader, DesiredSet
+from releasectl.controller.believed import BelievedReader
+from releasectl.controller.desired import DesiredSet
 from releasectl.controller.gitseen import GitFault, GitView
 from releasectl.controller.ledger import LedgerReader
-from releasectl.controller.trust import TrustedManifests
 from releasectl.domain.reasons import Reason
 from releasectl.errors import Conflict, Denied, Unavailable
 from releasectl.ports import Clock, Commit, Heads, ReleaseRepo
@@ -34,9 +34,8 @@ class GitWatcher:
 
     def __init__(self, repo: ReleaseRepo, clock: Clock, *, patience: timedelta = PATIENCE) -> None:
         self._repo = repo
-        self._desired = DesiredReader(repo)
+        self._believed = BelievedReader(repo)
         self._ledger = LedgerReader(repo)
-        self._trusted = TrustedManifests(repo)
         self._patience = patience.total_seconds()
         self._refreshing: asyncio.Task[GitView] | None = None
         self._pushing: asyncio.Task[Heads] | None = None
@@ -94,13 +93,12 @@ class GitWatcher:
 
         def read() -> DesiredSet:
             # As it was trusted then, not as it stood there: what followed must not be believed backwards.
-            entries, untrusted = TrustedManifests(self._repo).view(revision, self._repo.tree(revision))
-            return DesiredReader(self._repo).read_tree(revision, entries, untrusted)
+            return BelievedReader(self._repo).read(revision)
 
         return await asyncio.to_thread(read)
 
     def _trusted_push(self) -> str:
-        return self._trusted.refuses(self._repo.public_key) if self._trusted.asking else ""
+        return self._believed.refuses(self._repo.public_key)
 
     @property
     def _busy(self) -> bool:
@@ -142,14 +140,10 @@ class GitWatcher:
             return replace(self._read(known), fault=fault)
         return replace(self.view, fault=fault)
 
-    def _read_manifests(self, commit: str) -> DesiredSet:
-        entries, untrusted = self._trusted.view(commit, self._repo.tree(commit))
-        return self._desired.read_tree(commit, entries, untrusted)
-
     def _read(self, heads: Heads) -> GitView:
         view = self.view
         if heads == view.heads:
             return replace(view, fault=None)
         same = view.heads is not None and heads.manifests == view.heads.manifests
-        desired = view.desired if same else self._read_manifests(heads.manifests)
+        desired = view.desired if same else self._believed.read(heads.manifests)
         return GitView(heads, desired, self._ledger.read(heads.ledger), None)

@@ -33,11 +33,13 @@ def origins_of(repo: ReleaseRepo, release: Release, path: str, commit: str) -> M
     found: dict[str, Origin] = {}
     for entry in repo.log(commit, limit=FURTHEST, path=path):
         before = _contents_at(repo, entry, release.name, path)
-        for name in [name for name, content in wanted.items() if not content.stood_in(before.get(name))]:
-            # This commit is older than the one that changed it, or there is none that did.
-            del wanted[name]
-        for name in wanted:
-            found[name] = Origin(entry.author, entry.at)
+        for name, content in list(wanted.items()):
+            if content.stood_in(before.get(name)):
+                found[name] = Origin(entry.author, entry.at)
+            elif name in found:
+                # This commit is older than the one that brought it.
+                del wanted[name]
+            # Else it is newer than what is believed of the file: nobody vouches for it, and it is no one's proof.
         if not wanted:
             break
     return found

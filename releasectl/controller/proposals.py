@@ -268,6 +268,9 @@ class Proposals:
         entry = view.desired.entries.get(change.path)
         if entry is None or view.heads is None:
             raise Conflict(f"{change.path} is not there any more")
+        if why := view.desired.untrusted.get(change.path):
+            # What is known of the file is not what stands on the branch: to propose it would undo that.
+            raise Denied(f"{change.path}: {why}", hint="revert it, or have an allowed signer sign the file")
         before = (await asyncio.to_thread(self._repo.read, [entry.oid]))[entry.oid]
         return view.heads.manifests, apply(before, change.release, change.edit, file=change.path), entry.oid
 

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from releasectl.controller.asking import Asking, ask
+from releasectl.controller.believed import BelievedReader
 from releasectl.controller.gates import has_gate_ahead
 from releasectl.controller.ledger import Ledger, LedgerReader, decision_path
 from releasectl.controller.origins import origins_of
@@ -23,7 +24,7 @@ from releasectl.domain.release import Release
 from releasectl.domain.roles import identity_of, is_allowed
 from releasectl.errors import ManifestError, UsageError
 from releasectl.ports import Approving, Heads, Pull, Remark
-from releasectl.preview.reading import files_at
+from releasectl.preview.reading import files_in
 from releasectl.preview.selection import Files, compare
 from releasectl.pulls.check import PullRepo
 from releasectl.pulls.commands import VERBS, Command
@@ -61,7 +62,7 @@ class Heard:
 
 @dataclass(frozen=True)
 class _Place:
-    """A release as it stands on the manifests' branch: whom it obeys is read there."""
+    """A release as it stands on the manifests' branch, as far as that is believed: whom it obeys is read there."""
 
     heads: Heads
     release: Release
@@ -78,6 +79,7 @@ class Registrar:
         self._forge = forge
         self._where = where
         self._ledger = LedgerReader(repo)
+        self._believed = BelievedReader(repo)
         self._files: tuple[str, Files] = ("", Files())
 
     def answer(self, heard: Heard, now: datetime) -> Answer:
@@ -179,7 +181,8 @@ class Registrar:
     def _place(self, heads: Heads, release: str) -> _Place | None:
         """None where the manifest is invalid or gone."""
         if self._files[0] != heads.manifests:
-            self._files = (heads.manifests, files_at(self._repo, heads.manifests))
+            entries, _ = self._believed.entries(heads.manifests)
+            self._files = (heads.manifests, files_in(self._repo, entries))
         files = self._files[1]
         try:
             found = compare(files, files, only=release).after.resolve(release)

@@ -9,7 +9,7 @@ does not answer changes nothing.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -54,6 +54,8 @@ class Seen:
     states: Mapping[str, EffectiveState]
     read: Callable[[str], Awaitable[bytes | None]]
     """Content of a file at ``commit``; None if it is not there."""
+    untrusted: Mapping[str, str] = field(default_factory=dict)
+    """Path -> why what stands there at ``commit`` is not believed: the catalog has what stood there before."""
 
     @property
     def held(self) -> frozenset[str]:
@@ -169,6 +171,9 @@ class Proposer:
             return Standing(f"#{pull.number} for {found.title} was {done}: not proposed again", now, pull=pull.number)
         title = f"{subscription.spec.release}: try {found.title}"
         if pull is None:
+            if why := seen.untrusted.get(path):
+                # Whoever merges a proposal vouches for the whole file, and so for what nobody has vouched for yet.
+                raise Denied(f"{path} waits for a person: {why}")
             content = await seen.read(path)
             if content is None:
                 raise Unavailable(f"{path} is gone")

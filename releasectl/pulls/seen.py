@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from releasectl.controller.desired import DesiredReader
+from releasectl.controller.believed import BelievedReader
 from releasectl.controller.ledger import LedgerReader
 from releasectl.ports import Commit, ReleaseRepo
 from releasectl.pulls.proposals import Seen
@@ -15,7 +15,7 @@ class Reading:
 
     def __init__(self, repo: ReleaseRepo) -> None:
         self._repo = repo
-        self._desired = DesiredReader(repo)
+        self._desired = BelievedReader(repo)
         self._ledger = LedgerReader(repo)
 
     async def look(self) -> Seen:
@@ -40,4 +40,4 @@ class Reading:
             oid = oids.get(path)
             return (await asyncio.to_thread(self._repo.read, [oid]))[oid] if oid else None
 
-        return Seen(heads.manifests, desired.catalog, ledger.states, read)
+        return Seen(heads.manifests, desired.catalog, ledger.states, read, desired.untrusted)

@@ -14,7 +14,7 @@ from releasectl.controller.ledger import LedgerReader, dump, request_path, state
 from releasectl.domain.decision import PersonAction
 from releasectl.domain.reasons import Reason
 from releasectl.errors import Denied, ReleasectlError, Unavailable
-from releasectl.ports import EntryKind, Heads, LogEntry, TreeEntry
+from releasectl.ports import Change, EntryKind, Heads, LogEntry, TreeEntry
 from tests.builders import NOW, a_request, a_state
 
 
@@ -45,6 +45,9 @@ class Shelf:
 
     def log(self, commit: str, *, limit: int | None = None, path: str | None = None) -> Sequence[LogEntry]:
         return [LogEntry(sha, NOW, "ada", "", ()) for sha in reversed(self.commits)][:limit]
+
+    def changes(self, old: str | None, new: str, *, containing: str = "") -> Sequence[Change]:
+        return ()
 
     def push(self, base: Heads, **_: Any) -> Heads:
         raise AssertionError("nothing is pushed here")
