@@ -1,8 +1,8 @@
 """How long each step will take at the present traffic, and who is exposed meanwhile: by simulation.
 
-The runs go through the controller's own decisions (``releasectl.simulate``). A short simulation finds how long a
-trial takes about; a second one looks as often as that needs, so that a trial of minutes is not told in hours and one
-of days does not take minutes to simulate. The same inputs give the same numbers.
+The runs go through the controller's own decisions (``releasectl.simulate``). A few runs find how long a trial takes
+about; the others look as often as that needs, so that a trial of minutes is not told in hours and one of days does
+not take minutes to simulate. The same inputs give the same numbers.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from releasectl.domain.reasons import Reason
 from releasectl.domain.strategy import Shadow
 from releasectl.preview.document import Estimate, Forecast, Step, StepForecast, WorldForecast
 from releasectl.simulate.case import Case, case_of
-from releasectl.simulate.summary import Runs, simulate
+from releasectl.simulate.summary import Runs
 from releasectl.simulate.supposed import USUAL, equal_world, harmful_world, worthwhile_world
+from releasectl.simulate.together import simulate_together
 from releasectl.simulate.trial import Run
 from releasectl.simulate.world import Rate, World
 
@@ -35,6 +36,9 @@ MOST_CANDIDATES = 8
 """A stranger's pull request must not be able to ask for any amount of work."""
 _COARSE_LOOKS, _FINE_LOOKS = 96, 80
 _COARSE_RUNS, _FINE_RUNS = 12, 60
+_FEWEST_LOOKS = 24
+"""Nine of ten trials have about this many looks at least, so that what a time is rounded to is small beside the
+standard error of 60 runs."""
 _REFINED = 2
 """A coarse look makes times longer than they are, so the first refinement may still be too coarse."""
 _ONE_BY_ONE_RUNS, _ONE_BY_ONE_LOOKS = 6, 48
@@ -80,9 +84,8 @@ def forecast(desired: Desired, ramp: Sequence[Step], traffic: Traffic, given_rat
     )
     superior = any(objective.goal == "superior" for objective in policy.objectives)
     good = worthwhile_world(case, world) if superior else equal_world(world)
-    first = _runs(case, good, ramp)
     name: Name = "worthwhile" if superior else "no difference"
-    second = _runs(case, harmful_world(case, world), ramp)
+    first, second = _runs(case, (good, harmful_world(case, world)), ramp)
     return Forecast(
         requests_per_second=rate,
         traffic=source,
@@ -134,28 +137,40 @@ def _every(seconds: float, looks: int) -> float:
     return float(next((rung for rung in _LADDER if rung * looks >= seconds), seconds / looks))
 
 
-def _runs(case: Case, world: World, ramp: Sequence[Step]) -> _Found:
+def _runs(case: Case, worlds: Sequence[World], ramp: Sequence[Step]) -> list[_Found]:
     shown = [step for step in ramp if step.type != "shadow"]
     if not case.is_batched:
-        return _Found(simulate(case, world, _ONE_BY_ONE_RUNS, SEED), shown)
+        return [_Found(found, shown) for found in simulate_together(case, worlds, _ONE_BY_ONE_RUNS, SEED)]
+    runs = simulate_together(case, worlds, _COARSE_RUNS, SEED)
     for _ in range(_REFINED):
-        finer = _finer(simulate(case, world, _COARSE_RUNS, SEED))
-        if finer is None:
+        runs = simulate_together(case, [_finer(found) for found in runs], _FINE_RUNS, SEED)
+        if not any(_is_coarse(found) for found in runs):
             break
-        world = finer
-    return _Found(simulate(case, world, _FINE_RUNS, SEED), shown)
+    return [_Found(found, shown) for found in runs]
 
 
-def _finer(found: Runs) -> World | None:
-    """The world with looks as close as the time that nine of ten trials took asks for; None if they are already."""
-    world, seconds = found.world, found.world.every.total_seconds()
-    took = sorted(run.looks for run in found.runs)[len(found.runs) * 9 // 10] * seconds
+def _finer(found: Runs) -> World:
+    """The world with looks as close as the time that nine of ten trials took asks for, unless they already are."""
+    world, took = found.world, _took(found)
+    every = world.every.total_seconds()
     finer = max(_every(took, _FINE_LOOKS), found.case.desired.environment.spec.interval.total_seconds())
-    if finer >= seconds:
-        return None
+    if finer >= every:
+        return world
     # Half as long again as nine of ten took, and never longer than the policy lets it.
-    looks = math.ceil(min(1.5 * took, world.looks * seconds) / finer) + 2
+    looks = math.ceil(min(1.5 * took, world.looks * every) / finer) + 2
     return replace(world, every=timedelta(seconds=finer), looks=looks)
+
+
+def _is_coarse(found: Runs) -> bool:
+    """Whether times are rounded to too much of what they are, and need not be."""
+    every = found.world.every.total_seconds()
+    return _took(found) < _FEWEST_LOOKS * every and _finer(found).every < found.world.every
+
+
+def _took(found: Runs) -> float:
+    """Seconds that nine of ten trials took at most."""
+    looks = sorted(run.looks for run in found.runs)
+    return looks[len(looks) * 9 // 10] * found.world.every.total_seconds()
 
 
 def _world(name: Name, supposes: str, one: _Found) -> WorldForecast:

@@ -61,6 +61,8 @@ def log_sum_exp(values: Floats) -> Floats:
 
 def running_sum(start: ArrayLike, values: Floats) -> Floats:
     """Sums after each entry of the last axis, begun at ``start``; the order is that of one-by-one adding."""
+    if values.shape[-1] == 1:
+        return floats(floats(start)[..., None] + values)
     first = np.broadcast_to(floats(start), values.shape[:-1])[..., None]
     return floats(np.add.accumulate(np.concatenate([first, values], axis=-1), axis=-1)[..., 1:])
 

@@ -47,10 +47,13 @@ def project_on_difference(th_b: Floats, th_c: Floats, n_b: Floats, n_c: Floats, 
     square = -(over_b + n_b + hits_c + n_c * (1.0 - 2.0 * margin))
     slope = over_b + hits_c * (1.0 - 2.0 * margin) - n_c * (margin * (1.0 - margin))
     r = np.minimum(np.maximum((over_b + hits_c) / n, low - margin), high - margin)
+    # What every step has in common is computed once: simulations spend most of their time here.
+    thrice_n, twice_square, less_n, top = 3.0 * n, 2.0 * square, -n, 1.0 - margin
     for _ in range(_STEPS):
         # In factors, so that nothing cancels where a rate is near 0 or 1.
-        up = (over_b - n_b * r) * (r * (1.0 - r)) + (hits_c - n_c * r) * ((r + margin) * (1.0 - margin - r))
-        first, half_second = (3.0 * n * r + 2.0 * square) * r + slope, 3.0 * n * r + square
-        steep = first - 2.0 * np.sqrt(np.maximum(first * first - 3.0 * up * half_second, 0.0))
-        r = r - 3.0 * up / np.where(steep < 0, steep, -n)
+        up = 3.0 * ((over_b - n_b * r) * (r * (1.0 - r)) + (hits_c - n_c * r) * ((r + margin) * (top - r)))
+        bend = thrice_n * r
+        first = (bend + twice_square) * r + slope
+        steep = first - 2.0 * np.sqrt(np.maximum(first * first - up * (bend + square), 0.0))
+        r = r - up / np.where(steep < 0, steep, less_n)
     return floats(np.minimum(np.maximum(r + margin, low), high))
