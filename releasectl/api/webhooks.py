@@ -37,6 +37,8 @@ MAX_AGE = timedelta(minutes=10)
 """An event that tells its time and is older wakes nobody: what it tells of has been seen by polling since."""
 REMEMBERED = 4096
 """Deliveries that are remembered, each by its name and its content."""
+QUIET = timedelta(minutes=1)
+"""Between two warnings of one kind about requests that were refused; all of them are counted."""
 _AT_ONCE = 16
 _READ_SECONDS = 10.0
 
@@ -63,6 +65,7 @@ class Webhooks:
         self._max_body_bytes = max_body_bytes
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._reading = 0
+        self._warned_at: dict[int, datetime] = {}
         self._count = Counter(
             "releasectl_webhooks", "Requests to the webhooks, by what became of them", ["outcome"], registry=registry
         )
@@ -138,6 +141,11 @@ class Webhooks:
 
     def _refused(self, status: int, why: str, headers: dict[str, str] | None = None) -> Response:
         self._count.labels(f"refused: {status}").inc()
+        now, before = self._now(), self._warned_at.get(status)
+        # Anybody may knock; whoever set a hook up wrongly must still find out why nothing happens.
+        if before is None or now - before >= QUIET:
+            self._warned_at[status] = now
+            log.warning("a webhook was refused", status=status, why=why)
         return failure(status, why, headers=headers)
 
 

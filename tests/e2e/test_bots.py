@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
-from releasectl.adapters.processes import free_port
+from tests.e2e.hosted import TOKEN, Running, eventually, running
 from tests.gitea.server import Gitea, Repository
 from tests.mlflow.server import Mlflow
 
 pytestmark = [pytest.mark.slow, pytest.mark.gitea, pytest.mark.mlflow]
 
-TOKEN = "RELEASECTL_TEST_FORGE_TOKEN"
 RELEASE = """\
 # Kept by hand; bots add candidates.
 apiVersion: releasectl.dev/v1alpha1
@@ -57,42 +49,6 @@ spec:
 """
 
 
-class Running:
-    """``releasectl run`` on a hosted repository."""
-
-    def __init__(self, folder: Path, gitea: Gitea, repository: Repository) -> None:
-        self.log = folder / "log"
-        self.url = f"http://127.0.0.1:{free_port()}"
-        command = [sys.executable, "-m", "releasectl", "run", "-R", repository.clone_url_as(gitea.bot)]
-        command += ["--state", str(folder / "state"), "--listen", self.url.removeprefix("http://")]
-        with self.log.open("wb") as out:
-            self._process = subprocess.Popen(
-                command, stdout=out, stderr=out, cwd=folder, env={**os.environ, TOKEN: gitea.bot.token}
-            )
-
-    def subscription(self) -> dict[str, Any] | None:
-        """What the controller says of the subscription."""
-        try:
-            answer = httpx.get(f"{self.url}/v1/status", timeout=5, trust_env=False)
-        except httpx.HTTPError:
-            return None
-        rows = answer.json().get("subscriptions", []) if answer.is_success else []
-        return rows[0] if rows else None
-
-    def stop(self) -> None:
-        self._process.send_signal(signal.SIGTERM)
-        self._process.wait(30)
-
-
-def eventually(asked: Callable[[], Any], what: str, seconds: float = 120) -> Any:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if found := asked():
-            return found
-        time.sleep(0.3)
-    raise AssertionError(f"{what} did not happen within {seconds:g} s")
-
-
 @pytest.fixture
 def repository(gitea: Gitea, mlflow: Mlflow) -> Repository:
     made = gitea.repository()
@@ -103,21 +59,16 @@ def repository(gitea: Gitea, mlflow: Mlflow) -> Repository:
     return made
 
 
-@pytest.fixture
-def running(tmp_path: Path, gitea: Gitea, repository: Repository) -> Iterator[Running]:
-    started = Running(tmp_path, gitea, repository)
-    yield started
-    started.stop()
-    state = ["--state", str(tmp_path / "state")]
-    down = [sys.executable, "-m", "releasectl", "down", "-R", repository.clone_url_as(gitea.bot), *state]
-    subprocess.run(down, check=False, capture_output=True, timeout=60)
-
-
 def test_a_registered_model_becomes_a_pull_request_with_its_contract_and_its_plan(
-    gitea: Gitea, mlflow: Mlflow, repository: Repository, running: Running
+    gitea: Gitea, mlflow: Mlflow, repository: Repository, tmp_path: Path
 ) -> None:
-    eventually(running.subscription, "a first look at the registry")
-    assert running.subscription()["message"] == "nothing is offered yet"  # type: ignore[index]
+    with running(tmp_path, gitea, repository) as controller:
+        _story(gitea, mlflow, repository, controller)
+
+
+def _story(gitea: Gitea, mlflow: Mlflow, repository: Repository, controller: Running) -> None:
+    eventually(controller.subscription, "a first look at the registry")
+    assert controller.subscription()["message"] == "nothing is offered yet"  # type: ignore[index]
     mlflow.register("words-e2e", 1.0)
 
     def pulls() -> list[dict[str, Any]]:
@@ -144,6 +95,6 @@ def test_a_registered_model_becomes_a_pull_request_with_its_contract_and_its_pla
     mlflow.register("words-e2e", 2.0)
     eventually(lambda: [one for one in pulls() if one["title"].endswith("classifier 2")], "the second pull request")
     eventually(lambda: len(pulls()) == 1, "the end of the first")
-    printed = running.log.read_text()
+    printed = controller.log.read_text()
     assert gitea.bot.token not in printed
     assert gitea.bot.token not in gitea.read(repository, "releases/words.yaml", ref=pull["head"]["ref"])
