@@ -67,7 +67,7 @@ async def test_a_person_may_promote_before_the_evidence_is_there(on_trial: World
     world.check()
 
 
-async def test_a_candidate_that_does_not_run_is_not_promoted_for_anybody(on_trial: World) -> None:
+async def test_c16_a_candidate_that_does_not_run_is_not_promoted_for_anybody(on_trial: World) -> None:
     world = on_trial
     world.workloads.set_phase("app", "2", WorkloadPhase.STARTING)
     world.ask(PersonAction.PROMOTE)

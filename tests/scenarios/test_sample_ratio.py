@@ -36,7 +36,7 @@ async def test_99_samples_hold_the_candidate(world: World) -> None:
     assert reports[-1].considered["shop"].decision.reason == "CollectingSamples"
 
 
-async def test_one_percent_misrouted_of_a_million_requests_blocks_promotion_and_explains(busy: World) -> None:
+async def test_c7_one_percent_misrouted_of_a_million_requests_blocks_promotion_and_explains(busy: World) -> None:
     busy.users.misrouted = 0.01
     busy.add_candidate("2")
     reports = await busy.run_for(60)

@@ -44,14 +44,14 @@ async def test_harm_that_shows_only_at_the_full_share_goes_back_and_the_manifest
     assert [held.version for held in watched.state().quarantine] == ["2"]
 
 
-async def test_a_watched_process_that_dies_leaves_the_old_stable_serving(watched: World) -> None:
+async def test_c16_a_watched_process_that_dies_leaves_the_old_stable_serving(watched: World) -> None:
     watched.workloads.set_phase("app", "2", WorkloadPhase.FAILED, "exited")
     await watched.run_for(2)
     assert watched.reasons()[-1] == "ROLLBACK NeverReady"
     assert watched.share("stable") == 10_000
 
 
-async def test_a_rollback_is_not_rolled_back(watched: World) -> None:
+async def test_c15_a_rollback_is_not_rolled_back(watched: World) -> None:
     watched.users.error_rates["2"] = 0.2
     await watched.run_until(lambda: watched.reasons()[-1].startswith("ROLLBACK"))
     watched.users.error_rates["1"] = 0.9
@@ -87,7 +87,7 @@ async def test_only_the_best_of_several_candidates_is_watched(world: World) -> N
     assert "ROLLBACK CandidateWithdrawn" not in world.reasons(), "dropping the other one is no edit of a person"
 
 
-async def test_without_a_stable_that_can_run_nothing_is_rolled_back_and_a_person_is_called(world: World) -> None:
+async def test_c15_without_a_stable_that_can_run_nothing_is_rolled_back_and_a_person_is_called(world: World) -> None:
     world.add_candidate("2")
     await world.run_for(3)
     before = world.reasons()

@@ -119,7 +119,7 @@ def test_its_file_works_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_million_units_fit_the_shares_stick_over_processes_and_a_candidate_only_gains() -> None:
+def test_c9_a_million_units_fit_the_shares_stick_over_processes_and_a_candidate_only_gains() -> None:
     shares = [{"stable": 9_900, "next": 100}, {"stable": 7_000, "next": 3_000}, {"stable": 5_000, "next": 5_000}]
     moves = [shares[: count + 1] for count in range(len(shares))]
     documents = [documented(after(*so_far)) for so_far in moves]

@@ -32,7 +32,7 @@ def found(blocks: Sequence[Block], candidates: Sequence[str] = ("next",)) -> str
     return mismatch("error-rate", fold_sample_ratio(None, blocks, candidates), candidates, LEVEL)
 
 
-def test_one_percent_misrouted_of_a_million_is_found_and_explained() -> None:
+def test_c7_one_percent_misrouted_of_a_million_is_found_and_explained() -> None:
     message = found([a_block({"stable": 505_000, "next": 495_000}, {"stable": 5_000, "next": 5_000})])
     assert message is not None
     assert "49.5 % of 1000000 requests where the shares make 50 %" in message or "50.5 %" in message

@@ -194,7 +194,7 @@ MUTANTS = [
 
 
 @pytest.mark.parametrize(("file", "start", "end", "path", "mutant"), MUTANTS)
-def test_a_key_that_is_off_by_one_character_is_refused_with_its_path(
+def test_c5_a_key_that_is_off_by_one_character_is_refused_with_its_path(
     file: str, start: int, end: int, path: tuple[str | int, ...], mutant: str
 ) -> None:
     text = REPOSITORY[file].decode()
