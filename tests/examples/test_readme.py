@@ -103,7 +103,7 @@ def test_its_event_is_accepted() -> None:
 def test_it_has_exactly_the_two_commands_that_ci_runs() -> None:
     demo, tests = blocks("sh")
     assert demo.rstrip().endswith("releasectl demo")
-    assert tests.rstrip().endswith("-m pytest")
+    assert tests.rstrip().endswith("-m pytest -n auto")
 
 
 def test_the_commands_it_mentions_exist() -> None:
