@@ -19,7 +19,7 @@ from releasectl.domain.policy import PromotionPolicy
 from releasectl.domain.release import Release
 from releasectl.domain.subscription import Subscription
 from releasectl.errors import ManifestError, Problem
-from releasectl.manifests import crosscheck, hosting, policytests, shipped, subscriptions
+from releasectl.manifests import crosscheck, hosting, policyrules, policytests, shipped, subscriptions
 from releasectl.manifests.crosscheck import Given, at
 from releasectl.manifests.load import Document, FileResult, load_file
 from releasectl.manifests.measures import bandit_tolerance_has_no_unit, check_measures
@@ -125,7 +125,7 @@ class Catalog:
         for document in found:
             problems += self._policy_problems(document)
             value = _value(document, PromotionPolicy)
-            for metric in crosscheck.metric_names(value) if value else ():
+            for metric in policyrules.metric_names(value) if value else ():
                 problems += self._metric_problems(metric)
                 if known := self._metric(metric):
                     metrics[metric] = known
@@ -217,7 +217,7 @@ class Catalog:
         metrics: dict[str, Metric] = {}
         if policy and isinstance(policy.value, PromotionPolicy):
             problems += self._policy_problems(policy)
-            for name in crosscheck.metric_names(policy.value):
+            for name in policyrules.metric_names(policy.value):
                 problems += self._metric_problems(name)
                 inputs += [declared for declared, _ in self._metrics.get(name, [])]
                 if metric := self._metric(name):
@@ -240,6 +240,8 @@ class Catalog:
         if not found and kind == "PromotionPolicy" and name in shipped.policies():
             return shipped.policies()[name]
         wrong = [problem for other in found for problem in self._own_problems(other)] + self._doubles(found)
+        # A warning of another document is told there, and stops nothing here.
+        wrong = [problem for problem in wrong if problem.severity == "error"]
         if found and not wrong:
             return found[0]
         if found:
@@ -283,12 +285,12 @@ class Catalog:
         return self._index.get(("Release", release), [])
 
     def _policy_problems(self, document: Document) -> list[Problem]:
-        found = list(crosscheck.check_policy(document, self._metrics.keys() | BUILT_IN.keys()))
+        found = list(policyrules.check_policy(document, self._metrics.keys() | BUILT_IN.keys()))
         return [*found, *check_measures(document, self._metric), *check_segments(document, self._metric)]
 
     def _metric_problems(self, name: str) -> list[Problem]:
         declared = self._metrics.get(name, [])
-        found = [p for document, index in declared for p in crosscheck.check_metric(document, index)]
+        found = [p for document, index in declared for p in policyrules.check_metric(document, index)]
         found += [p for document, _ in declared for p in self._own_problems(document)]
         if len(declared) > 1:
             for document, index in declared:

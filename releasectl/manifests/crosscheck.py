@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from releasectl.domain.base import format_duration
 from releasectl.domain.environment import Environment
-from releasectl.domain.metric import HISTOGRAM_BUCKETS_MS, Metric, MetricSet
+from releasectl.domain.metric import Metric
 from releasectl.domain.policy import PromotionPolicy
 from releasectl.domain.release import STABLE, Component, Release
 from releasectl.domain.strategy import ABTest, Bandit, Canary, Shadow, Stage
@@ -372,58 +372,6 @@ RULES: tuple[Callable[[Given], Iterator[Problem]], ...] = (
     sticky_is_unclear,
     metric_cannot_be_read,
 )
-
-
-# --- policies and metrics -------------------------------------------------------------------------------
-
-
-def metric_names(policy: PromotionPolicy) -> tuple[str, ...]:
-    """The metrics of guardrails and objectives, each once."""
-    names = [guardrail.metric for guardrail in policy.spec.guardrails]
-    names += [objective.metric for objective in policy.spec.objectives]
-    return tuple(dict.fromkeys(names))
-
-
-def check_policy(document: Document, known_metrics: Iterable[str]) -> Iterator[Problem]:
-    """Rules of a policy by itself."""
-    policy = document.value
-    if not isinstance(policy, PromotionPolicy):
-        return
-    if not policy.spec.guardrails:
-        # All of nothing is not a pass: such a policy would promote whatever comes.
-        message = "a policy needs at least one guardrail"
-        yield at(document, ("spec", "guardrails"), message, "for example {metric: error-rate}", "no-guardrails")
-    watch = policy.spec.watch
-    if watch and watch.for_ >= policy.spec.max_duration:
-        message = f"the watch takes {format_duration(watch.for_)}, and a stage may take "
-        message += f"{format_duration(policy.spec.max_duration)}: it would end inconclusive"
-        yield at(document, ("spec", "watch", "for"), message, "watch for less than `maxDuration`", "too-slow")
-    known = set(known_metrics)
-    roles = {
-        "guardrails": [guardrail.metric for guardrail in policy.spec.guardrails],
-        "objectives": [objective.metric for objective in policy.spec.objectives],
-    }
-    for role, names in roles.items():
-        for index, name in enumerate(names):
-            path = ("spec", role, index, "metric")
-            if name not in known:
-                hint = suggestion(name, known, known="known metrics")
-                yield at(document, path, f"no metric {name!r}", hint, "unknown-name")
-            if name in names[:index]:
-                yield at(document, path, f"{name!r} stands twice among the {role}", code="duplicate-name")
-
-
-def check_metric(document: Document, index: int) -> Iterator[Problem]:
-    """Rules of one metric by itself."""
-    if not isinstance(document.value, MetricSet):
-        return
-    query = document.value.spec.metrics[index].query.envoy
-    if query and query.over and query.over.total_seconds() * 1000 not in HISTOGRAM_BUCKETS_MS:
-        over = query.over.total_seconds() * 1000
-        nearest = min(HISTOGRAM_BUCKETS_MS, key=lambda edge: abs(edge - over))
-        message = f"the router's histogram has no bucket edge at {format_duration(query.over)}"
-        hint = f"the nearest is {nearest:g}ms"
-        yield at(document, ("spec", "metrics", index, "query", "envoy", "over"), message, hint, "not-a-bucket")
 
 
 # --- routes ---------------------------------------------------------------------------------------------

@@ -1,15 +1,18 @@
-"""Rules of an environment's forge and write-back: what is asked for can be done there."""
+"""Rules of an environment's forge and write-back: what is asked for can be done there, and no token is given away."""
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
-from releasectl.domain.environment import Environment
+from releasectl.domain.environment import Environment, PrometheusProvider
 from releasectl.domain.roles import TEAM
 from releasectl.errors import Problem
 from releasectl.manifests.crosscheck import at
 from releasectl.manifests.load import Document
 from releasectl.manifests.nearest import suggestion
+from releasectl.manifests.nodes import Step
 
 
 def check(document: Document) -> Iterator[Problem]:
@@ -18,6 +21,7 @@ def check(document: Document) -> Iterator[Problem]:
         yield from _project(document, document.value)
         yield from _write_back(document, document.value)
         yield from _roles(document, document.value)
+        yield from _open_tokens(document, document.value)
 
 
 def _project(document: Document, environment: Environment) -> Iterator[Problem]:
@@ -61,3 +65,35 @@ def _roles(document: Document, environment: Environment) -> Iterator[Problem]:
     if environment.spec.reviews_approve and not any("approve" in role.may for role in environment.spec.roles):
         message = "reviews count as approvals only of those whom a role lets approve, and no role does"
         yield at(document, ("spec", "reviewsApprove"), message, "add a role with `may: [approve]`", "no-effect")
+
+
+def _open_tokens(document: Document, environment: Environment) -> Iterator[Problem]:
+    """Warnings: a token is sent where everybody on the way can read it."""
+    forge, path = environment.spec.forge, ("spec", "forge", "url")
+    if forge and forge.token_variable and _reads_along(forge.url):
+        yield _open_token(document, path, forge.url, forge.token_variable)
+    for index, provider in enumerate(environment.spec.providers):
+        if isinstance(provider, PrometheusProvider) and provider.token_variable and _reads_along(provider.url):
+            where = ("spec", "providers", index, "url")
+            yield _open_token(document, where, provider.url, provider.token_variable)
+
+
+def _open_token(document: Document, path: tuple[Step, ...], url: str, variable: str) -> Problem:
+    host = url.removeprefix("http://").partition("/")[0].rpartition("@")[2]
+    message = f"the token of {variable} is sent to {host} unencrypted"
+    return at(document, path, message, "use https, or take away its `tokenVariable`", "open-token", severity="warning")
+
+
+def _reads_along(url: str) -> bool:
+    """Whether a request to this address leaves the machine without encryption."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return False
+    if parts.scheme != "http" or host == "localhost" or host.endswith(".localhost"):
+        return False
+    try:
+        return not ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return True

@@ -16,7 +16,7 @@ from releasectl.domain.metric import MetricSet
 from releasectl.domain.policy import PromotionPolicy
 from releasectl.domain.release import Release
 from releasectl.errors import ManifestError
-from releasectl.manifests import crosscheck
+from releasectl.manifests import crosscheck, policyrules
 from releasectl.manifests.catalog import Catalog
 from releasectl.manifests.kinds import GROUP
 from releasectl.manifests.load import Document, FileResult, load_file
@@ -165,4 +165,4 @@ def _metrics(document: Document) -> tuple[str, ...]:
 
 def _uses(document: Document, metrics: Iterable[str]) -> bool:
     value = document.value
-    return isinstance(value, PromotionPolicy) and not set(metrics).isdisjoint(crosscheck.metric_names(value))
+    return isinstance(value, PromotionPolicy) and not set(metrics).isdisjoint(policyrules.metric_names(value))

@@ -63,6 +63,39 @@ def test_a_token_that_was_written_down_by_mistake_is_not_repeated() -> None:
     assert "s3cret" not in str(problems)
 
 
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("https://git.example.com", False),
+        ("http://git.example.com", True),
+        ("http://10.0.0.7:3000", True),
+        ("http://[fd00::7]:3000", True),
+        ("http://localhost.example.com", True),
+        ("http://localhost:3000", False),
+        ("http://git.localhost:3000/forge", False),
+        ("http://127.0.0.9:3000", False),
+        ("http://[::1]:3000", False),
+    ],
+)
+def test_a_token_that_travels_unencrypted_is_warned_of_and_stops_nothing(url: str, told: bool) -> None:
+    forge = GITEA.replace("https://git.example.com", url)
+    catalog = Catalog.build({**REPOSITORY, FILE: REPOSITORY[FILE] + forge.encode()})
+    found = [problem for problem in catalog.problems() if problem.file == FILE]
+    assert [(one.path, one.code, one.severity) for one in found] == [("spec.forge.url", "open-token", "warning")] * told
+    assert all(catalog.resolve(release) for release in catalog.releases)
+
+
+def test_the_token_for_metrics_is_warned_of_as_well() -> None:
+    text = REPOSITORY[FILE].replace(b"http://127.0.0.1:9090", b"http://prometheus.example.com/")
+    [problem] = [one for one in Catalog.build({**REPOSITORY, FILE: text}).problems() if one.file == FILE]
+    assert (problem.path, problem.severity) == ("spec.providers[1].url", "warning")
+    assert problem.message == "the token of PROM_TOKEN is sent to prometheus.example.com unencrypted"
+
+
+def test_without_a_token_an_unencrypted_address_is_nobodys_business() -> None:
+    assert _found(GITEA.replace("https", "http").replace(", tokenVariable: FORGE_TOKEN", "")) == []
+
+
 ROLES = "  roles: [{who: [alice, 'team:risk'], may: [approve, rollback], releases: ['press-*']}]\n"
 TEAMS = "  teams: {risk: [ana@gitea]}\n"
 
