@@ -2,8 +2,9 @@
 
 Levels, not events, like a pass: each look compares what the source offers with what the manifest says and with the
 pull requests there are, so that a look that was interrupted anywhere is simply made again. Branch names follow from
-subscription and version; a pull request that a person closed is an answer, and is not asked again. A source that
-does not answer changes nothing.
+subscription and version; a pull request that a person closed is an answer, and is not asked again, while one that was
+closed here, because its source offered something else, is proposed anew when that comes back. A source that does not
+answer changes nothing.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from releasectl.errors import Conflict, Denied, ManifestError, Unavailable
 from releasectl.manifests.catalog import Catalog
 from releasectl.manifests.propose import propose
 from releasectl.ports import Commit, Forge, Offer, Pull, PullState, Registry
+from releasectl.pulls.comments import is_answered
 from releasectl.pulls.dvc import offer_of
 from releasectl.pulls.offers import Proposed, proposed
 from releasectl.pulls.promoted import offers_of
@@ -39,8 +41,12 @@ _SPECIAL = frozenset("\\`*_[]<>|#@!&")
 class Branches(Protocol):
     """Where branches are pushed."""
 
-    async def branch(self, name: str, *, base: str, commit: Commit) -> None:
-        """Make a branch of one commit on top of ``base``; one of that name that is there stays as it is."""
+    async def branch(self, name: str, *, base: str, commit: Commit, path: str, again: Callable[[bytes], bytes]) -> None:
+        """Make a branch of one commit on top of ``base``, or bring the one that is there up to date.
+
+        A branch that is there follows the file at ``path`` when that has changed since, provided that it holds
+        nothing but what ``again`` makes of the file it was begun from; any other is a person's and stays as it is.
+        """
         ...
 
 
@@ -124,8 +130,11 @@ class Proposer:
         try:
             resolved = seen.catalog.resolve(subscription.spec.release)
             offers = await self._offers(subscription, resolved.release, seen)
-            found = proposed(subscription, offers, resolved.release, seen.held) if offers else "nothing is offered yet"
+            if not offers:
+                return Standing("nothing is offered yet", now)
+            found = proposed(subscription, offers, resolved.release, seen.held)
             if isinstance(found, str):
+                await self._close_others(subscription, f"No longer proposed: {found}.")
                 return Standing(found, now)
             return await self._propose(subscription, found, resolved.path, seen, now)
         except (Unavailable, Denied, Conflict) as error:
@@ -166,35 +175,43 @@ class Proposer:
     ) -> Standing:
         branch = f"{PREFIX}/{subscription.name}/{found.proposal.candidate.name}"
         pull = await self._forge.find_pull(branch)
-        if pull is not None and pull.state is not PullState.OPEN:
+        if pull is not None and pull.state is not PullState.OPEN and not await self._closed_by_us(pull):
             done = "merged, and taken out since" if pull.state is PullState.MERGED else "closed"
             return Standing(f"#{pull.number} for {found.title} was {done}: not proposed again", now, pull=pull.number)
+        if why := seen.untrusted.get(path):
+            # Whoever merges a proposal vouches for the whole file, and so for what nobody has vouched for yet.
+            raise Denied(f"{path} waits for a person: {why}")
+        content = await seen.read(path)
+        if content is None:
+            raise Unavailable(f"{path} is gone")
+
+        def edited(text: bytes) -> bytes:
+            return propose(text, subscription.spec.release, found.proposal, file=path)
+
         title = f"{subscription.spec.release}: try {found.title}"
-        if pull is None:
-            if why := seen.untrusted.get(path):
-                # Whoever merges a proposal vouches for the whole file, and so for what nobody has vouched for yet.
-                raise Denied(f"{path} waits for a person: {why}")
-            content = await seen.read(path)
-            if content is None:
-                raise Unavailable(f"{path} is gone")
-            edited = propose(content, subscription.spec.release, found.proposal, file=path)
-            message = self._with_trailers(
-                f"release({subscription.spec.release}): try {found.title}",
-                [("Releasectl-Release", subscription.spec.release), ("Releasectl-Subscription", subscription.name)],
-            )
-            await self._branches.branch(branch, base=seen.commit, commit=Commit(message, {path: edited}))
+        message = self._with_trailers(
+            f"release({subscription.spec.release}): try {found.title}",
+            [("Releasectl-Release", subscription.spec.release), ("Releasectl-Subscription", subscription.name)],
+        )
+        commit = Commit(message, {path: edited(content)})
+        await self._branches.branch(branch, base=seen.commit, commit=commit, path=path, again=edited)
         labels = ("releasectl", *subscription.spec.labels, *(("contract",) if found.misfits else ()))
         pull = await self._forge.ensure_pull(head=branch, title=title, body=body_of(subscription, found), labels=labels)
-        await self._close_older(subscription, pull)
+        # Of one subscription the version that its source offers now is enough to decide about.
+        await self._close_others(subscription, f"Another version is offered now: #{pull.number}.", keep=pull.number)
         return Standing(f"#{pull.number} proposes {found.title}", now, pull=pull.number)
 
-    async def _close_older(self, subscription: Subscription, newest: Pull) -> None:
-        """Of one subscription the newest version is enough to decide about."""
+    async def _closed_by_us(self, pull: Pull) -> bool:
+        """Whether it was closed because of what its source offered then, and not by a person who declined it."""
+        if pull.state is not PullState.CLOSED:
+            return False
+        return is_answered(await self._forge.remarks(pull.number), await self._forge.whoami(), MARKER)
+
+    async def _close_others(self, subscription: Subscription, why: str, *, keep: int | None = None) -> None:
         for pull in await self._forge.open_pulls():
-            if pull.head.startswith(f"{PREFIX}/{subscription.name}/") and pull.number != newest.number:
-                await self._forge.mark(
-                    pull.number, marker=MARKER, body=f"{MARKER}\nA newer version is in #{newest.number}."
-                )
+            ours = pull.head.startswith(f"{PREFIX}/{subscription.name}/") and not pull.foreign
+            if ours and pull.number != keep:
+                await self._forge.mark(pull.number, marker=MARKER, body=f"{MARKER}\n{why}")
                 await self._forge.close_pull(pull.number)
 
     def _note(self, name: str, standing: Standing) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from releasectl.controller.believed import BelievedReader
 from releasectl.controller.ledger import LedgerReader
+from releasectl.errors import ManifestError
 from releasectl.ports import Commit, ReleaseRepo
 from releasectl.pulls.proposals import Seen
 
@@ -22,13 +24,27 @@ class Reading:
         """Manifests and states as they are on the host now. Raises Unavailable, Denied or Conflict."""
         return await asyncio.to_thread(self._look)
 
-    async def branch(self, name: str, *, base: str, commit: Commit) -> None:
+    async def branch(self, name: str, *, base: str, commit: Commit, path: str, again: Callable[[bytes], bytes]) -> None:
         """See ``Branches``."""
-        await asyncio.to_thread(self._branch, name, base, commit)
+        await asyncio.to_thread(self._branch, name, base, commit, path, again)
 
-    def _branch(self, name: str, base: str, commit: Commit) -> None:
-        if self._repo.find_branch(name) is None:
-            self._repo.propose(base, commit, branch=name)
+    def _branch(self, name: str, base: str, commit: Commit, path: str, again: Callable[[bytes], bytes]) -> None:
+        there = self._repo.find_branch(name)
+        if there is None or self._is_behind(there, base, path, again):
+            self._repo.propose(base, commit, branch=name, replaces=there)
+
+    def _is_behind(self, there: str, base: str, path: str, again: Callable[[bytes], bytes]) -> bool:
+        """Whether a branch holds just what was proposed, of a file that has changed since."""
+        begun = self._repo.log(there, limit=2)[-1].sha
+        before, after = dict(self._repo.tree(begun)), dict(self._repo.tree(there))
+        old, new, now = before.pop(path, None), after.pop(path, None), self._repo.tree(base).get(path)
+        if old is None or new is None or now is None or old.oid == now.oid or before != after:
+            return False
+        contents = self._repo.read({old.oid, new.oid})
+        try:
+            return again(contents[old.oid]) == contents[new.oid]
+        except ManifestError:
+            return False
 
     def _look(self) -> Seen:
         heads = self._repo.fetch()

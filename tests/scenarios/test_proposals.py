@@ -145,7 +145,50 @@ def test_a_newer_version_closes_the_pull_request_of_the_older(bots: Bots) -> Non
     bots.shelf.newest_is = offer("8")
     assert bots.look() == "#2 proposes app 8"
     assert [pull.state for pull in bots.pulls] == [PullState.CLOSED, PullState.OPEN]
-    assert "A newer version is in #2." in bots.pulling.ours(1)[0]
+    assert "Another version is offered now: #2." in bots.pulling.ours(1)[0]
+
+
+def test_a_version_that_comes_back_is_proposed_again_unless_a_person_declined_it(bots: Bots) -> None:
+    for version in ("7", "8", "7"):
+        bots.shelf.newest_is = offer(version)
+        bots.look()
+    assert [(pull.title, pull.state.value) for pull in bots.pulls] == [
+        ("shop: try app 7", "closed"),
+        ("shop: try app 8", "closed"),
+        ("shop: try app 7", "open"),
+    ]
+    asyncio.run(bots.pulling.forge.close_pull(3))
+    assert bots.look() == "#3 for app 7 was closed: not proposed again"
+
+
+def test_an_alias_that_moves_back_to_what_stable_has_withdraws_the_proposal(bots: Bots) -> None:
+    bots.shelf.newest_is = offer("7")
+    bots.look()
+    bots.pulling.forge.pulls[2] = replace(bots.pulls[0], number=2, foreign=True, author="mallory")
+    world = bots.world
+    text = world.read("releases/shop.yaml").replace('{name: "1"', '{name: "1", artifact: "models:/app/1"', 1)
+    world.write("releases/shop.yaml", text)
+    bots.shelf.newest_is = offer("1", artifact="models:/app/1", digest=None)
+    assert bots.look() == "stable has it already"
+    assert [pull.state.value for pull in bots.pulls] == ["closed", "open"], "a fork's branch is somebody else's"
+    assert "No longer proposed: stable has it already." in bots.pulling.ours(1)[0]
+
+
+def test_an_open_proposal_follows_the_manifest_and_leaves_a_persons_commit_alone(bots: Bots) -> None:
+    bots.shelf.newest_is = offer("7")
+    bots.look()
+    world, head = bots.world, bots.pulls[0].head
+    # Next to where the proposal adds its lines, so that git alone could not merge it.
+    world.replace("releases/shop.yaml", "  stable:", "  # the next line is what serves\n  stable:")
+    world.replace("releases/shop.yaml", "# what serves now", "# and served before")
+    assert bots.look() == "#1 proposes app 7"
+    assert "# and served before" in bots.file(bots.pulls[0])
+    run_git("merge-tree", "--write-tree", "main", head, cwd=world.origin)
+    bots.pulling.push(head, {"notes.md": "mine"})
+    world.replace("releases/shop.yaml", "# and served before", "# once more")
+    assert bots.look() == "#1 proposes app 7"
+    assert "# once more" not in bots.file(bots.pulls[0])
+    assert run_git("show", f"{head}:notes.md", cwd=world.origin) == "mine"
 
 
 def test_a_registry_that_is_down_changes_nothing_and_hinders_nobody(bots: Bots) -> None:
