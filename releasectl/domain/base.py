@@ -105,6 +105,16 @@ Duration = Annotated[
 ]
 
 
+def _passing(span: timedelta) -> timedelta:
+    if not span:
+        raise ValueError("must be longer than 0s")
+    return span
+
+
+SomeTime = Annotated[Duration, AfterValidator(_passing)]
+"""A duration that is not 0."""
+
+
 def _utc(value: datetime) -> datetime:
     if value.tzinfo is None:
         raise ValueError("a time needs an offset, such as 2026-01-31T12:00:00Z")

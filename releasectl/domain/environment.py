@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from releasectl.domain.base import Duration, Model, Name, SharePercent, parse_duration
+from releasectl.domain.base import Duration, Model, Name, SharePercent, SomeTime, parse_duration
 from releasectl.domain.forge import ForgeSpec, WriteBack
 from releasectl.domain.freeze import Freeze
 from releasectl.domain.release import ApiVersion, Metadata
@@ -82,7 +82,7 @@ class EnvironmentSpec(Model):
     workloads: LocalWorkloads = LocalWorkloads(type="local")
     providers: tuple[Provider, ...] = (EnvoyProvider(type="envoy"), LogProvider(type="log"))
     """Asked in this order: a metric is read from the first one it has a query for."""
-    interval: Duration = parse_duration("1s")
+    interval: SomeTime = parse_duration("1s")
     """Time between looks at the metrics."""
     caps: Caps = Caps()
     """How much may be on trial at once; without them, everything."""

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from releasectl.domain.base import Duration, Model, Name, SharePercent, parse_duration
+from releasectl.domain.base import Duration, Model, Name, SharePercent, SomeTime, parse_duration
 from releasectl.domain.parts import MOST_VALUES, Dimension
 
 
@@ -110,7 +110,7 @@ class Bandit(Model):
     """Updates in which no share would move by as many points wait, for a day at most: each is a commit."""
     every: Duration = parse_duration("10m")
     """The least time between updates, counted from when the shares are seen to be served."""
-    half_life: Duration | None = None
+    half_life: SomeTime | None = None
     """After this time an outcome counts half: for worlds that drift. Without it nothing is forgotten."""
     tolerance: Annotated[float, Field(gt=0)] = 0.1
     """The stage may end when the leader is expected to lose at most this to the best variant, in points of the
@@ -194,7 +194,7 @@ class Approval(Model):
     """Who may approve: names of people, and of teams of the environment; nobody named means anybody."""
     not_author: bool = True
     """Whoever last changed the candidate in the manifest may not approve it."""
-    expires: Duration = parse_duration("7d")
+    expires: SomeTime = parse_duration("7d")
     """An approval counts for this long."""
 
 
