@@ -165,6 +165,7 @@ class Catalog:
             found.update(hosting.check(document))
         for document in self._sound("Subscription", Subscription):
             found.update(self._subscription_problems(document))
+            found.update(self._unheard(document))
         for document in self.policy_tests:
             found.update(self.policy_test_problems(document))
         for name in self._metrics:
@@ -280,6 +281,16 @@ class Catalog:
     def _subscription_problems(self, document: Document) -> list[Problem]:
         same = self._index["Subscription", document.name]
         return [*subscriptions.check(document, self._declared, self.releases), *self._doubles(same)]
+
+    def _unheard(self, document: Document) -> Iterator[Problem]:
+        subscription = _value(document, Subscription)
+        try:
+            environment = self.resolve(subscription.spec.release).environment if subscription else None
+        except ManifestError:
+            # What is wrong with the release is told where it is.
+            return
+        if environment:
+            yield from subscriptions.unheard(document, environment)
 
     def _declared(self, release: str) -> list[Document]:
         return self._index.get(("Release", release), [])

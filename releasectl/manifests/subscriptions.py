@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from string import Template
 
+from releasectl.domain.environment import Environment
 from releasectl.domain.release import Release
 from releasectl.domain.subscription import PromotedRelease, Subscription
 from releasectl.errors import Problem
@@ -33,6 +34,20 @@ def check(document: Document, declared: Declared, releases: Sequence[str]) -> It
             yield at(document, path, "is the release that gets the candidates itself", "name an earlier one")
     yield from _unknown_component(document, spec.component, declared(spec.release))
     yield from _unknown_placeholders(document)
+
+
+def unheard(document: Document, environment: Environment) -> Iterator[Problem]:
+    """Why nothing comes of a subscription whose release is in this environment. A warning: the manifest means
+    something, and a forge may be added later."""
+    forge = environment.spec.forge
+    if forge is None:
+        message, hint = "names no forge", "add `forge` with type, url, project and tokenVariable"
+    elif forge.token_variable is None:
+        message, hint = "names no token for its forge", "name the variable that holds it in `tokenVariable`"
+    else:
+        return
+    told = f"nothing can be proposed: the environment {environment.name!r} of the release {message}"
+    yield at(document, ("spec", "release"), told, f"{hint}, in {environment.name!r}", "no-forge", severity="warning")
 
 
 def _unknown_release(

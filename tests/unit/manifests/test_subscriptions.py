@@ -19,8 +19,12 @@ spec:
 """
 
 
-def _catalog(*subscriptions: str) -> Catalog:
-    files = {"releases/desk.yaml": MINIMAL.encode(), "environments/local.yaml": ENVIRONMENT.encode()}
+FORGE = "  forge: {type: gitea, url: 'https://git.example', project: acme/models, tokenVariable: FORGE_TOKEN}\n"
+
+
+def _catalog(*subscriptions: str, forge: str = FORGE) -> Catalog:
+    environment = ENVIRONMENT + forge
+    files = {"releases/desk.yaml": MINIMAL.encode(), "environments/local.yaml": environment.encode()}
     numbered = {f"subscriptions/{number}.yaml": text.encode() for number, text in enumerate(subscriptions)}
     return Catalog.build({**files, **numbered})
 
@@ -29,6 +33,25 @@ def test_a_valid_one_is_found() -> None:
     catalog = _catalog(SUBSCRIPTION)
     assert catalog.problems() == ()
     assert [subscription.name for subscription in catalog.subscriptions] == ["from-registry"]
+
+
+@pytest.mark.parametrize(
+    ("forge", "told"),
+    [
+        ("", "of the release names no forge (add `forge` with type, url, project and tokenVariable, in 'local')"),
+        (
+            FORGE.replace(", tokenVariable: FORGE_TOKEN", ""),
+            "of the release names no token for its forge (name the variable that holds it in `tokenVariable`, in",
+        ),
+    ],
+    ids=["no forge", "no token"],
+)
+def test_that_nothing_can_be_proposed_is_a_warning(forge: str, told: str) -> None:
+    catalog = _catalog(SUBSCRIPTION, forge=forge)
+    [problem] = catalog.problems()
+    assert (problem.severity, problem.code, problem.path) == ("warning", "no-forge", "spec.release")
+    assert f"nothing can be proposed: the environment 'local' {told}" in str(problem)
+    assert len(catalog.subscriptions) == 1
 
 
 @pytest.mark.parametrize(
@@ -51,7 +74,8 @@ def test_a_valid_one_is_found() -> None:
             "is no regular expression",
         ),
         pytest.param(
-            'component: sentiment\n  from: {type: mlflow, url: "http://127.0.0.1:5000", model: sentiment, alias: champion}',
+            "component: sentiment\n  from: {"
+            'type: mlflow, url: "http://127.0.0.1:5000", model: sentiment, alias: champion}',
             "from: {type: release, release: desk}",
             "is the release that gets the candidates itself",
         ),
