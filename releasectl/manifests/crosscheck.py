@@ -265,6 +265,19 @@ def steps_outlast_the_policy(given: Given) -> Iterator[Problem]:
             yield at(given.document, path, message, "shorten `interval` or the steps", "too-slow", severity="warning")
 
 
+def metric_matures_too_late(given: Given) -> Iterator[Problem]:
+    """Exposures count once they are older than the policy gives a stage, so that none ever would. A warning."""
+    if given.policy is None:
+        return
+    limit = given.policy.spec.max_duration
+    for name, metric in given.metrics.items():
+        if metric.maturity >= limit:
+            message = f"{name} counts what is older than {format_duration(metric.maturity)}, and policy "
+            message += f"{given.policy.name!r} allows a stage {format_duration(limit)}: it would end inconclusive"
+            hint = "a longer `maxDuration`, or a shorter `maturity`"
+            yield at(given.document, ("spec", "policy"), message, hint, "too-slow", severity="warning")
+
+
 def bandit_earns_what_is_not_proven(given: Given) -> Iterator[Problem]:
     """A bandit's objective is none of the policy's, so that nothing would prove what it ends with."""
     if given.policy is None:
@@ -365,6 +378,7 @@ RULES: tuple[Callable[[Given], Iterator[Problem]], ...] = (
     last_step_leaves_stable_nothing,
     candidate_gets_no_share,
     steps_outlast_the_policy,
+    metric_matures_too_late,
     bandit_earns_what_is_not_proven,
     bandit_shares_do_not_fit,
     bandit_costs_are_incomplete,

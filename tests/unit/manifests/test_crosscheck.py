@@ -105,6 +105,7 @@ def test_what_does_not_fit_together_is_an_error_at_its_field(
     [
         (RELEASE, "25, 50]", "50, 100]", "spec.strategy[0].steps", "last-step"),
         (RELEASE, "interval: 1m", "interval: 30m", "spec.strategy[0]", "too-slow"),
+        (METRICS, "maturity: 10s", "maturity: 2h", "spec.policy", "too-slow"),
     ],
 )
 def test_what_is_unwise_is_a_warning_and_stops_nothing(file: str, old: str, new: str, path: str, code: str) -> None:
