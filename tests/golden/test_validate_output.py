@@ -14,8 +14,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from releasectl.cli.commands.schema import PRINTED, schema
-from releasectl.cli.commands.validate import validate
+from releasectl.cli.commands.schema import PRINTED
 from releasectl.cli.main import cli
 from releasectl.errors import UsageError
 from releasectl.manifests.kinds import KINDS
@@ -68,7 +67,8 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*arguments: str) -> tuple[int, str, str]:
-    result = CliRunner().invoke(validate, arguments, standalone_mode=False)
+    # Not the command by itself: click would remember its help option without -h.
+    result = CliRunner().invoke(cli, ["validate", *arguments], standalone_mode=False)
     if result.exception:
         raise result.exception
     return result.return_value, result.stdout, result.stderr
@@ -141,12 +141,12 @@ def test_validate_is_light_to_import() -> None:
 
 
 def test_a_schema_is_printed_or_written(tmp_path: Path) -> None:
-    printed = CliRunner().invoke(schema, ["release"], standalone_mode=False)
+    printed = CliRunner().invoke(cli, ["schema", "release"], standalone_mode=False)
     assert json.loads(printed.stdout)["title"] == "Release"
-    every = CliRunner().invoke(schema, [], standalone_mode=False)
+    every = CliRunner().invoke(cli, ["schema"], standalone_mode=False)
     assert [one["title"] for one in json.loads(every.stdout)] == [*KINDS, *PRINTED]
-    written = CliRunner().invoke(schema, ["--write", str(tmp_path)], standalone_mode=False)
+    written = CliRunner().invoke(cli, ["schema", "--write", str(tmp_path)], standalone_mode=False)
     assert written.return_value == 0
     assert (tmp_path / "release.v1alpha1.json").read_text() == printed.stdout
     with pytest.raises(UsageError, match="unknown kind 'Relase'"):
-        CliRunner().invoke(schema, ["Relase"], standalone_mode=False, catch_exceptions=False)
+        CliRunner().invoke(cli, ["schema", "Relase"], standalone_mode=False, catch_exceptions=False)
