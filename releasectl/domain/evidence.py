@@ -93,6 +93,8 @@ class Evidence(Model):
     """Where ``log_e`` proves it."""
     margin: float | None = None
     """Accepted worsening as a difference of rates."""
+    suspicious: bool = False
+    """Of a group: harm is not proven there, and likely enough that promotion waits."""
     attribution: Attribution | None = None
     """Of proven harm, the component of the graph that it comes from; None where components are not counted."""
 

@@ -48,6 +48,11 @@ class Segments(Model):
     """Whether promotion waits until harm is ruled out in each of those judged, too. Without it the guardrail passes
     on the whole, and harm that is shown in a group takes the candidate back: proof for many small groups takes as
     many times the requests."""
+    suspicion: Annotated[float, Field(gt=1)] = 3.0
+    """No stage ends while the evidence of harm stands at this or more in some group, be it judged yet or not. It is an
+    e-value: where the candidate is not worse than the margin, the chance that a group ever comes to 3 is a third at
+    most, and next to nothing where it is no worse at all. The wait ends once the evidence has fallen, or with
+    ``maxDuration``; steps within a stage do not wait."""
 
 
 class Guardrail(Model):

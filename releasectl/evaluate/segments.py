@@ -11,7 +11,9 @@ number seen so far, which would let evidence from before and after a newcomer co
 by the samples it has, never by what they say.
 
 Passing is another matter: no place needs a correction there (an intersection), but the proof takes as many samples
-in a small group as it does in the whole. So groups do not hold a promotion unless the policy says that each must pass.
+in a small group as it does in the whole. So groups do not hold a promotion unless the policy says that each must pass,
+or one looks harmed at present: its own e-value is at least what the policy calls a suspicion. That costs time and no
+alpha, so it needs no correction and no place: a group with too few samples to be judged may be suspected, too.
 """
 
 from __future__ import annotations
@@ -68,11 +70,18 @@ class Segmented:
         return {"values": values, "judged": judged[: self.segments.most]}
 
     def judge(self, whole: Evidence, state: State, step_epoch: int) -> tuple[Evidence, ...]:
-        """The row of the whole with a clause about all groups, and after it rows of the worst few."""
-        numbers = {value: self.comparison.read(state["values"][value], step_epoch, None) for value in state["judged"]}
-        harmed = self._harmed(numbers)
-        rows = [self._row(value, found, value in harmed) for value, found in numbers.items()]
-        summary = f"{whole.summary}; {self._clause(len(rows), len(harmed))}"
+        """The row of the whole with a clause about all groups, and after it rows of the worst few, of those that are
+        judged or suspected."""
+        numbers = {value: self.comparison.read(one, step_epoch, None) for value, one in state["values"].items()}
+        judged = {value: numbers[value] for value in state["judged"]}
+        harmed = self._harmed(judged)
+        suspected = {value for value, found in numbers.items() if self._is_suspected(found)} - harmed
+        rows = [
+            self._row(value, found, harmed=value in harmed, suspected=value in suspected, judged=value in judged)
+            for value, found in numbers.items()
+            if value in judged or value in suspected
+        ]
+        summary = f"{whole.summary}; {self._clause(len(judged), len(harmed), len(suspected))}"
         return whole.model_copy(update={"summary": summary}), *sorted(rows, key=self._worst_first)[:WORST]
 
     # --- parts ------------------------------------------------------------------------------------------
@@ -107,10 +116,18 @@ class Segmented:
         log_e = [numbers[value].log_e for value in values] + free
         return {values[place] for place in stats.e_bh_log(log_e=log_e, alpha=self.comparison.alpha).tolist()}
 
-    def _row(self, value: str, numbers: Reading, harmed: bool) -> Evidence:
+    def _is_suspected(self, numbers: Reading) -> bool:
+        # Present evidence, not its peak: a suspicion that the counts have refuted holds nothing.
+        return numbers.log_e >= math.log(self.segments.suspicion) - DEAD_BAND
+
+    def _row(self, value: str, numbers: Reading, *, harmed: bool, suspected: bool, judged: bool) -> Evidence:
         comparison, part = self.comparison, Part(self.segments.by, value)
         if harmed:
             state, found = MetricState.BAD, "harm beyond the margin is proven there"
+        elif suspected:
+            # Even where harm has been ruled out once: the two contradict each other, and time will tell.
+            known = "no proof either way there" if judged else "too few samples there to be judged"
+            state, found = MetricState.INCONCLUSIVE, f"{known}, and harm is suspected (e-value {_e(numbers.log_e)})"
         elif numbers.safe_peak >= math.log(1 / comparison.total_alpha) - DEAD_BAND:
             state, found = MetricState.OK, "harm beyond the margin is ruled out there"
         else:
@@ -136,16 +153,19 @@ class Segmented:
             log_e=round(numbers.log_e, 9),
             threshold=round(math.log(self.segments.most / comparison.alpha), 9),
             margin=None if margin is None else round(margin, 9),
+            suspicious=suspected,
         )
 
     def _worst_first(self, row: Evidence) -> tuple[bool, bool, float, str]:
         passed = self.segments.must_pass and row.state is MetricState.OK
         return row.state is not MetricState.BAD, passed, -(row.log_e or 0.0), row.part
 
-    def _clause(self, judged: int, harmed: int) -> str:
-        if not judged:
-            return f"no {self.segments.by} has {self.segments.min_samples} samples in each arm yet"
-        return f"judged apart in {judged} by {self.segments.by}, with harm in {harmed or 'none'}"
+    def _clause(self, judged: int, harmed: int, suspected: int) -> str:
+        if judged:
+            told = f"judged apart in {judged} by {self.segments.by}, with harm in {harmed or 'none'}"
+        else:
+            told = f"no {self.segments.by} has {self.segments.min_samples} samples in each arm yet"
+        return f"{told}, harm suspected in {suspected}" if suspected else told
 
 
 def segmented(policy: PolicySpec, guardrail: Guardrail, metric: Metric, candidate: str) -> Segmented | None:
@@ -165,10 +185,16 @@ def segmented(policy: PolicySpec, guardrail: Guardrail, metric: Metric, candidat
 
 
 def may_hold(row: Evidence, policy: PolicySpec) -> bool:
-    """Whether promotion waits for this row: for a group only where the policy says that each must pass.
+    """Whether promotion waits for this row: for a group only while it is suspicious, or where each must pass.
 
     A wrong sample ratio holds by a check of its own.
     """
     if row.role != "segment":
         return row.role != "sample-ratio"
-    return any(one.metric == row.metric and one.segments and one.segments.must_pass for one in policy.guardrails)
+    return row.suspicious or any(
+        one.metric == row.metric and one.segments and one.segments.must_pass for one in policy.guardrails
+    )
+
+
+def _e(log_e: float) -> str:
+    return f"{math.exp(min(log_e, 50.0)):.3g}"

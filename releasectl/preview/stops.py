@@ -71,6 +71,8 @@ def _guardrail(guardrail: Guardrail, metric: Metric) -> Iterator[Stop]:
         text = f"the same for each {groups.by} with {groups.min_samples} samples an arm, {groups.most} of them at most"
         passing = "; all of these must be proven harmless, too" if groups.must_pass else ""
         yield Stop(kind="guardrail", text=f"{metric.name}: {text}{passing}")
+        text = f"no stage ends while harm is suspected in one of them (e-value of {groups.suspicion:g} or more)"
+        yield Stop(kind="guardrail", text=f"{metric.name} by {groups.by}: {text}")
     if guardrail.limit is not None:
         beyond = "over" if metric.direction == "lower" else "under"
         unit = " %" if metric.kind == "proportion" else ""

@@ -14,6 +14,7 @@ from releasectl.domain.decision import Allocation
 from releasectl.domain.reasons import Reason
 from releasectl.domain.strategy import Approval
 from releasectl.strategies.base import Finish, Proposal, Situation, Wait
+from releasectl.strategies.winner import suspected
 
 Teams = Mapping[str, Sequence[str]]
 
@@ -33,6 +34,8 @@ class ApprovalStrategy:
     def propose(self, stage: Approval, situation: Situation) -> Proposal:
         if lacking := approvals_lacking(stage, situation):
             return Wait(Reason.AWAITING_APPROVAL, lacking)
+        if waiting := suspected(situation):
+            return waiting
         message = f"approved by {', '.join(_approved(stage, situation))}"
         return Finish(tuple(situation.candidates), Reason.APPROVED, message)
 

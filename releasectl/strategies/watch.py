@@ -10,6 +10,7 @@ from releasectl.domain.policy import Watch
 from releasectl.domain.reasons import Reason
 from releasectl.domain.release import STABLE
 from releasectl.strategies.base import Finish, Proposal, Situation, split
+from releasectl.strategies.winner import suspected
 
 
 class WatchStrategy:
@@ -30,6 +31,8 @@ class WatchStrategy:
         return stage.for_
 
     def propose(self, stage: Watch, situation: Situation) -> Proposal:
+        if waiting := suspected(situation):
+            return waiting
         share = (WHOLE - situation.allocation.share(STABLE)) / 100
         message = f"watched for {format_duration(stage.for_)} at {share:g} % without harm"
         return Finish(tuple(situation.candidates), Reason.WATCH_PASSED, message)

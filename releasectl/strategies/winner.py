@@ -26,6 +26,13 @@ def finish_or_wait(situation: Situation) -> Finish | Wait:
     return Finish(tuple(ranked), Reason.EVIDENCE_SUFFICIENT, proof)
 
 
+def suspected(situation: Situation) -> Wait | None:
+    """Why a stage that asks for no proof does not end all the same: some group of users looks harmed at present."""
+    rows = [row for row in situation.evidence if row.suspicious]
+    message = "; ".join(f"{row.candidate} {row.metric}: {row.summary}" for row in rows)
+    return Wait(Reason.AWAITING_EVIDENCE, message) if rows else None
+
+
 def _passes(rows: Sequence[Evidence]) -> bool:
     # All of nothing is not a pass.
     return bool(rows) and all(row.verdict is Verdict.PASS for row in rows)

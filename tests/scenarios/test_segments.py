@@ -137,6 +137,25 @@ async def test_where_every_language_is_well_the_candidate_is_promoted_and_few_sp
     assert run_replay(readers.world).return_value == 0
 
 
+async def test_a_small_language_that_looks_harmed_holds_the_promotion_until_it_is_known(readers: Readers) -> None:
+    world = readers.world
+    readers.languages, readers.wrong = {"en": 380, "eu": 4}, {"eu": 0.9}
+    held: list[str] = []
+    while world.reasons()[-1] == "ADVANCE CandidateStarted":
+        readers.ask()
+        await world.run_for(1)
+        condition = world.status().condition
+        assert condition is not None
+        if condition.reason == "AwaitingEvidence":
+            held.append(condition.message)
+        assert len(held) < 60
+    assert world.reasons()[-1] == "ROLLBACK GuardrailBreached"
+    assert "with language=eu " in held[-1]
+    assert "too few samples there to be judged, and harm is suspected" in held[-1]
+    assert world.records()[-1]["decision"]["message"].startswith("wrong: with language=eu ")
+    assert run_replay(world).return_value == 0
+
+
 async def test_a_restart_in_between_loses_no_language(readers: Readers) -> None:
     readers.wrong["es"] = 0.5
     for _ in range(4):

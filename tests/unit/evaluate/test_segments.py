@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import pytest
+from pydantic import ValidationError
 
 from releasectl.domain.evidence import Evidence, MetricState
 from releasectl.domain.metric import BUILT_IN
@@ -19,6 +20,8 @@ from tests.builders import NOW, a_block, a_policy
 
 Looks = Mapping[str, Sequence[Block]]
 WELL, ILL = ((2, 200), (1, 100)), ((2, 200), (12, 100))
+POORLY = ((2, 200), (6, 100))
+"""Proven to be harm after nine looks, with two places."""
 
 
 def a_spec(by: str = "language", **segments: object) -> PolicySpec:
@@ -78,8 +81,67 @@ def test_where_nobody_is_harmed_only_the_worst_few_are_told_and_none_of_them_is_
 def test_a_group_with_too_few_samples_is_not_judged_however_bad_it_looks() -> None:
     # 9 trials a look: 180 after 20 looks, 207 after 23.
     before, after = (of_groups(evaluated(a_spec(), looks(small="g3", n=n))) for n in (20, 23))
-    assert "language=g3" not in before
+    assert before["language=g3"].state is MetricState.INCONCLUSIVE
     assert after["language=g3"].state is MetricState.BAD
+
+
+def test_a_group_is_suspected_before_it_has_its_samples_and_says_how_much() -> None:
+    whole, row, *others = evaluated(a_spec(), looks(small="g3", n=6)).evidence
+    assert (row.part, row.suspicious, row.state) == ("language=g3", True, MetricState.INCONCLUSIVE)
+    assert row.log_e is not None
+    assert (
+        f"too few samples there to be judged, and harm is suspected (e-value {math.exp(row.log_e):.3g})" in row.summary
+    )
+    assert whole.summary.endswith("with harm in none, harm suspected in 1")
+    assert not any(one.suspicious for one in (whole, *others))
+
+
+def test_where_nobody_is_harmed_nobody_is_suspected_at_any_look() -> None:
+    spec, counted = a_spec(), looks(n=30)
+    for n in range(1, 31):
+        some = {name: blocks[:n] for name, blocks in counted.items()}
+        assert not any(row.suspicious for row in evaluated(spec, some).evidence)
+
+
+def test_a_suspicion_that_the_counts_refute_is_over_whatever_the_peak_was() -> None:
+    spec, at = a_spec(most=2), NOW + timedelta(minutes=1)
+    counted = [a_block(*POORLY, at=NOW + timedelta(seconds=second)) for second in range(6)]
+    first = evaluated(spec, {"error-rate{language=g0}": counted})
+    assert of_groups(first)["language=g0"].suspicious
+    well = [a_block(*WELL, at=at + timedelta(seconds=second)) for second in range(60)]
+    later = of_groups(evaluated(spec, {"error-rate{language=g0}": well}, first.folds))["language=g0"]
+    assert (later.suspicious, later.state) == (False, MetricState.OK)
+
+
+def test_a_group_in_which_harm_was_ruled_out_is_suspected_when_it_turns_bad() -> None:
+    spec, at = a_spec(most=2), NOW + timedelta(minutes=1)
+    first = evaluated(spec, looks(groups=1, n=30))
+    assert of_groups(first)["language=g0"].state is MetricState.OK
+    folds, seen = first.folds, []
+    for second in range(40):
+        ill = [a_block(*ILL, at=at + timedelta(seconds=second))]
+        evaluation = evaluated(spec, {"error-rate{language=g0}": ill}, folds)
+        folds = evaluation.folds
+        seen.append(of_groups(evaluation)["language=g0"])
+    states = [(row.state, row.suspicious) for row in seen]
+    assert list(dict.fromkeys(states)) == [
+        (MetricState.OK, False),
+        (MetricState.INCONCLUSIVE, True),
+        (MetricState.BAD, False),
+    ]
+
+
+@pytest.mark.parametrize(("suspicion", "suspected"), [(1.001, True), (1e9, False)])
+def test_the_policy_says_from_where_on_a_group_is_suspected(suspicion: float, suspected: bool) -> None:
+    counted = [a_block(*POORLY, at=NOW + timedelta(seconds=second)) for second in range(4)]
+    rows = evaluated(a_spec(suspicion=suspicion), {"error-rate{language=g0}": counted}).evidence
+    assert any(row.suspicious for row in rows) is suspected
+
+
+@pytest.mark.parametrize("suspicion", [1, 0.5, -3])
+def test_evidence_for_nothing_is_no_suspicion(suspicion: float) -> None:
+    with pytest.raises(ValidationError, match="greater than 1"):
+        a_spec(suspicion=suspicion)
 
 
 def test_only_as_many_groups_are_judged_as_the_policy_names_the_first_to_have_their_samples() -> None:

@@ -43,6 +43,15 @@ def test_harm_to_one_group_rolls_back_and_without_it_the_candidate_is_promoted(c
     assert played(case, {"decision": "PROMOTE"}, {"language=es": {"share": "5%"}}) == ()
 
 
+def test_a_group_too_small_to_be_judged_holds_the_promotion_while_it_looks_harmed() -> None:
+    """One in two hundred: half a request a second, of which each arm has half."""
+    few = {"language=eu": {"share": "0.5%", "candidate": {"wrong": "60%"}}}
+    trusting = a_case(policy=GUARDED.replace("most: 5}", "most: 5, suspicion: 1000000}"), strategy=QUICK)
+    assert played(trusting, {"decision": "PROMOTE", "within": "5m"}, few) == ()
+    wary = a_case(policy=GUARDED, strategy=QUICK)
+    assert played(wary, ROLLBACK | {"after": "6m", "within": "8m"}, few) == ()
+
+
 def test_a_mean_in_a_group_is_told_like_any_other(case: Case) -> None:
     assert played(case, ROLLBACK, {"language=es": {"share": "10%", "candidate": {"length": "80 ~ 10"}}}) == ()
 
