@@ -97,6 +97,18 @@ class Change:
     paths: tuple[str, ...]
 
 
+class Objects(Protocol):
+    """Commits and contents by name, to be read."""
+
+    def tree(self, commit: str) -> Mapping[str, TreeEntry]:
+        """Every entry of a commit by path, recursively."""
+        ...
+
+    def read(self, oids: Iterable[str]) -> Mapping[str, bytes]:
+        """Contents by oid, in one batch."""
+        ...
+
+
 class ReleaseRepo(Protocol):
     """The git repository, through a bare mirror. Both branches move together or not at all."""
 

@@ -16,6 +16,7 @@ from releasectl.adapters.git.repo import GitRepo
 from releasectl.adapters.git.trailers import append_trailers
 from releasectl.adapters.registries.registries import registry_of
 from releasectl.cli.location import Location
+from releasectl.cli.planner import Planner
 from releasectl.controller.desired import DesiredSet
 from releasectl.controller.passes import Report
 from releasectl.domain.forge import ForgeSpec
@@ -37,6 +38,7 @@ class _Open:
     desk: Desk
     bots: Bots
     repos: tuple[GitRepo, ...]
+    planner: Planner
     tasks: tuple[asyncio.Task[None], ...]
 
 
@@ -103,20 +105,22 @@ class Desks:
         # Projects may share a host; each has a mirror of its own.
         name = "-".join(part for part in (spec.type, *spec.project.split("/")) if part.strip("."))
         repos = tuple(self._location.open_repo(mirror=f"mirror-{what}-{name}") for what in ("pulls", "bots"))
-        desk = Desk(forge, repos[0], self._notes, self._clock, where=self._location.shown_url)
+        planner = Planner(repos[0].directory)
+        desk = Desk(forge, repos[0], self._notes, self._clock, where=self._location.shown_url, planner=planner)
         reading = Reading(repos[1])
         proposer = Proposer(
             forge=forge, branches=reading, registry=registry_of, with_trailers=append_trailers, spec=spec
         )
         bots = Bots(proposer, reading, self._clock)
         running = (desk.run(self._every), bots.run(self._every))
-        self._open[spec] = _Open(desk, bots, repos, tuple(asyncio.create_task(one) for one in running))
+        self._open[spec] = _Open(desk, bots, repos, planner, tuple(asyncio.create_task(one) for one in running))
         log.info("pull requests are checked", forge=spec.url, project=spec.project)
 
     async def _end(self, one: _Open) -> None:
         for task in one.tasks:
             task.cancel()
         await asyncio.gather(*one.tasks, return_exceptions=True)
+        await one.planner.close()
         await one.bots.proposer.aclose()
         for repo in one.repos:
             # A call to git that is under way in a thread is waited for.

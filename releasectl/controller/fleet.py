@@ -14,7 +14,7 @@ from typing import Any
 
 from releasectl.controller.ledger import decision_path, kind_of, parsed
 from releasectl.domain.decision import EffectiveState, Quarantine
-from releasectl.ports import ReleaseRepo, TreeEntry
+from releasectl.ports import Objects, TreeEntry
 
 _FURTHEST = 8
 """Decisions that are looked through for one that measured something."""
@@ -38,7 +38,7 @@ class Fleet:
     traffic: Mapping[str, Traffic] = field(default_factory=dict)
 
 
-def read_fleet(repo: ReleaseRepo, commit: str | None, names: Collection[str], *, everybody: bool = False) -> Fleet:
+def read_fleet(repo: Objects, commit: str | None, names: Collection[str], *, everybody: bool = False) -> Fleet:
     """The ledger at a commit for these releases; with ``everybody`` the states of all, for caps."""
     if commit is None:
         return Fleet()
@@ -59,7 +59,7 @@ def read_fleet(repo: ReleaseRepo, commit: str | None, names: Collection[str], *,
     return Fleet(kept, held, traffic)
 
 
-def _traffic(repo: ReleaseRepo, tree: Mapping[str, TreeEntry], state: EffectiveState) -> Traffic:
+def _traffic(repo: Objects, tree: Mapping[str, TreeEntry], state: EffectiveState) -> Traffic:
     for seq in range(state.seq, max(0, state.seq - _FURTHEST), -1):
         entry = tree.get(decision_path(state.release, seq))
         if entry is None:

@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
-from typing import Protocol
+from collections.abc import Mapping
 
 from releasectl.manifests.load import FileResult, refuse_entry, should_read
-from releasectl.ports import EntryKind, TreeEntry
+from releasectl.ports import EntryKind, Objects, TreeEntry
 from releasectl.preview.selection import Files
-
-
-class Objects(Protocol):
-    """What is read from: a mirror or a clone."""
-
-    def tree(self, commit: str) -> Mapping[str, TreeEntry]: ...
-
-    def read(self, oids: Iterable[str]) -> Mapping[str, bytes]: ...
 
 
 def files_at(objects: Objects, commit: str, *, known: Mapping[str, bytes] | None = None) -> Files:

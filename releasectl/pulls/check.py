@@ -6,14 +6,15 @@ person would propose is refused unread.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from releasectl.controller.fleet import read_fleet
 from releasectl.errors import Denied
 from releasectl.manifests.kinds import is_yaml
-from releasectl.ports import Heads, ReleaseRepo, TreeEntry
+from releasectl.ports import Objects, ReleaseRepo, TreeEntry
 from releasectl.preview.compose import Asked, plan, wants_fleet
 from releasectl.preview.document import Plan
 from releasectl.preview.reading import by_oid, files_in
@@ -47,14 +48,30 @@ class PullRepo(ReleaseRepo, Protocol):
         ...
 
 
-def merged_plan(repo: PullRepo, heads: Heads, head: str, now: datetime) -> Plan:
-    """What merging ``head`` does. Conflict if git cannot merge it, Denied if it is more than is checked."""
-    before, after = repo.tree(heads.manifests), repo.tree(repo.merged(heads.manifests, head))
+@dataclass(frozen=True)
+class Merge:
+    """A merge that was made in memory, by the names of what is in the mirror."""
+
+    base: str
+    head: str
+    tree: str
+    """What merging gives."""
+    ledger: str | None
+    at: datetime
+
+
+Planner = Callable[[Merge], Awaitable[Plan]]
+"""Tells what a merge does; raises what ``plan_of`` raises, and Unavailable or Denied where it comes to no end."""
+
+
+def plan_of(objects: Objects, merge: Merge) -> Plan:
+    """What a merge does. Denied if it is more than is checked."""
+    before, after = objects.tree(merge.base), objects.tree(merge.tree)
     _refuse_floods(before, after)
-    there = files_in(repo, before)
-    compared = compare(there, files_in(repo, after, known=by_oid(there, before)))
-    fleet = read_fleet(repo, heads.ledger, compared.releases, everybody=wants_fleet(compared))
-    return plan(compared, fleet, Asked(heads.manifests, head, heads.ledger, now))
+    there = files_in(objects, before)
+    compared = compare(there, files_in(objects, after, known=by_oid(there, before)))
+    fleet = read_fleet(objects, merge.ledger, compared.releases, everybody=wants_fleet(compared))
+    return plan(compared, fleet, Asked(merge.base, merge.head, merge.ledger, merge.at))
 
 
 def _refuse_floods(before: Mapping[str, TreeEntry], after: Mapping[str, TreeEntry]) -> None:

@@ -22,7 +22,7 @@ from releasectl.ports import CheckState, Clock, Forge, Heads, Pull, PullState, R
 from releasectl.preview.document import Plan
 from releasectl.pulls import comments
 from releasectl.pulls.answers import Answer, Heard, Registrar
-from releasectl.pulls.check import REFS, PullRepo, merged_plan
+from releasectl.pulls.check import REFS, Merge, Planner, PullRepo, plan_of
 from releasectl.pulls.commands import commands_in
 
 log = structlog.get_logger(__name__)
@@ -75,11 +75,22 @@ class _Known:
 class Desk:
     """One forge's pull requests. ``look`` is a round; ``poke`` says that one of them is worth a look now."""
 
-    def __init__(self, forge: Forge, repo: PullRepo, notes: Notes, clock: Clock, *, where: str) -> None:
+    def __init__(
+        self,
+        forge: Forge,
+        repo: PullRepo,
+        notes: Notes,
+        clock: Clock,
+        *,
+        where: str,
+        planner: Planner | None = None,
+    ) -> None:
+        """Without a ``planner`` plans are made in a thread, which takes turns with everything else."""
         self._forge = forge
         self._repo = repo
         self._notes = notes
         self._clock = clock
+        self._planner = planner or self._in_thread
         self._registrar = Registrar(repo, forge=forge.kind, where=where)
         self._note = f"pulls/{forge.kind}"
         self._known: dict[int, _Known] = self._restored()
@@ -156,7 +167,8 @@ class Desk:
             if head != pull.head_sha:
                 # The forge and its repository are not of one mind yet: somebody has just pushed.
                 return
-            plan = await asyncio.to_thread(merged_plan, self._repo, heads, head, self._clock.now())
+            tree = await asyncio.to_thread(self._repo.merged, heads.manifests, head)
+            plan = await self._planner(Merge(heads.manifests, head, tree, heads.ledger, self._clock.now()))
         except Conflict as error:
             await self._status(pull, CheckState.FAILURE, f"cannot be merged: {error.message}")
         except Denied as error:
@@ -168,6 +180,9 @@ class Desk:
             evaluated = _candidates(plan)
         known.evaluated, known.head = evaluated, pull.head_sha
         known.checked = (pull.head_sha, heads.manifests)
+
+    async def _in_thread(self, merge: Merge) -> Plan:
+        return await asyncio.to_thread(plan_of, self._repo, merge)
 
     async def _tell(self, pull: Pull, plan: Plan, known: _Known) -> None:
         """One comment for each release, and a word where one has left the pull request."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from releasectl.adapters.forge.memory import MemoryForge
 from releasectl.adapters.git.repo import GitRepo
 from releasectl.ports import Pull, Remark
+from releasectl.pulls.check import Planner
 from releasectl.pulls.comments import CONTEXT
 from releasectl.pulls.desk import Desk
 from tests.scenarios.world import CANDIDATE, ENVIRONMENT, World, run_git
@@ -29,11 +30,11 @@ class Pulling:
         self._repos: list[GitRepo] = []
         self.desk = self.another_desk()
 
-    def another_desk(self, mirror: str = "pulls") -> Desk:
+    def another_desk(self, mirror: str = "pulls", planner: Planner | None = None) -> Desk:
         """The desk of a process that starts now."""
         repo = GitRepo(str(self.world.origin), mirror=self.world.folder / mirror)
         self._repos.append(repo)
-        return Desk(self.forge, repo, self.world.store, self.world.clock, where="acme/models")
+        return Desk(self.forge, repo, self.world.store, self.world.clock, where="acme/models", planner=planner)
 
     def close(self) -> None:
         for repo in self._repos:

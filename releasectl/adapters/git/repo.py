@@ -94,6 +94,11 @@ class GitRepo:
         """Address of the repository, without credentials."""
         return self._runner.remote.url
 
+    @property
+    def directory(self) -> Path:
+        """The folder of the mirror, for whoever only reads objects that a fetch has brought."""
+        return self._mirror.directory
+
     def __enter__(self) -> Self:
         return self
 
