@@ -87,6 +87,10 @@ def test_every_number_comes_with_a_standard_error() -> None:
         (("--effect", "correct"), "--effect 'correct' has no '='"),
         (("--baseline", "correct=much"), "'much' is not a rate"),
         (("--baseline", "correct=120%"), "--baseline correct: a rate lies between 0% and 100%"),
+        (("--effect", "correct=+95%"), "--effect correct: candidate would be at 105 %"),
+        (("--effect", "correct=-11%"), "--effect correct: candidate would be at -1 %"),
+        (("--drift", "130%"), "--drift 130%: rates swing by a part of themselves"),
+        (("--every", "0s"), "--every: between looks some time must pass"),
         (("--delay", "correct=later"), "--delay: 'later' is not a duration such as 30s, 10m, 1h30m or 7d"),
     ],
 )

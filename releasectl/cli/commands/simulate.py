@@ -22,6 +22,7 @@ Examples:
   releasectl simulate press-sentiment --traffic 20          is that enough traffic for this policy?
   releasectl simulate press-sentiment --baseline error-rate=0.2% --effect error-rate=+0.5%
   releasectl simulate press-sentiment --effect tiny-bert/click-through=+1% --delay click-through=10m
+  releasectl simulate press-sentiment --segment language=es:5%,answered-wrong=+20% --runs 20
   releasectl simulate press-sentiment --drift 30% --runs 10000 -o markdown
 
 \b
@@ -62,6 +63,12 @@ NOT_VARIANTS = ("stable", "delaySeconds", "standardDeviation")
     help="The candidate's difference, in points of the rate; of a mean, in its own unit.",
 )
 @click.option(
+    "--segment",
+    multiple=True,
+    metavar="FIELD=VALUE:SHARE[,[CANDIDATE/]METRIC=+X%]",
+    help="Users who are counted apart, their share of the requests, and the difference among them if it is another.",
+)
+@click.option(
     "--delay", multiple=True, metavar="METRIC=SPAN", help="How late outcomes are known; default its maturity."
 )
 @click.option("--drift", default="0%", metavar="X%", help="All rates swing by this part of themselves once a day.")
@@ -79,6 +86,7 @@ def simulate(
     traffic: float,
     baseline: tuple[str, ...],
     effect: tuple[str, ...],
+    segment: tuple[str, ...],
     delay: tuple[str, ...],
     drift: str,
     every: str,
@@ -91,7 +99,7 @@ def simulate(
     Runs the same decisions that a controller makes, look by look, and tells how often they are wrong and how
     long they take: once without any difference between candidate and stable, and once with --effect, or with
     harm of twice the first guardrail's margin. Every number has its standard error. A bandit's posteriors
-    take their time and a shadow is simulated run by run; give fewer --runs.
+    take their time, and what has a shadow or segments is simulated run by run; give fewer --runs.
     """
     from releasectl.cli.folder import catalog_of, desired_in
     from releasectl.cli.worlds import world_of
@@ -105,21 +113,27 @@ def simulate(
         span = parse_duration(every)
     except ValueError as error:
         raise UsageError(f"--every: {error}") from error
+    if not span:
+        raise UsageError("--every: between looks some time must pass", hint="for example 30s")
     world = world_of(
         case,
         traffic=traffic,
         baseline=baseline,
         effect=effect,
+        segment=segment,
         delay=delay,
         drift=drift,
         every=span,
         looks=looks or _looks(case, span.total_seconds()),
     )
-    other = ("with the effect", world) if effect else ("harm of twice the margin", harmful_world(case, world))
+    told = effect or any("," in one for one in segment)
+    other = ("with the effect", world) if told else ("harm of twice the margin", harmful_world(case, world))
     found = []
     for index, (title, one) in enumerate((("no difference", equal_world(world)), other)):
         figures = summary.figures(summary.simulate(case, one, runs, seed + index))
         found.append({"world": title, **summary.assumptions(one), "figures": [row.to_data() for row in figures]})
+        if missing := summary.left_out(case, one):
+            found[-1]["notSimulated"] = list(missing)
     if output == "json":
         click.echo(json.dumps({"release": release, "runs": runs, "seed": seed, "worlds": found}, indent=2))
     else:
@@ -138,7 +152,7 @@ def _table(release: str, runs: int, worlds: list[dict[str, Any]]) -> list[str]:
     for world in worlds:
         lines += ["", f"{world['world']}  ({_assumed(world)})"]
         lines += [f"  {row['name']:28} {_value(row):>10} {row['unit']:22} {_error(row)}" for row in world["figures"]]
-    return lines
+    return [*lines, *_left_out(worlds)]
 
 
 def _markdown(release: str, runs: int, worlds: list[dict[str, Any]]) -> list[str]:
@@ -147,7 +161,13 @@ def _markdown(release: str, runs: int, worlds: list[dict[str, Any]]) -> list[str
         lines += ["", f"**{world['world']}** ({_assumed(world)})", "", "| | value | standard error |", "|---|--:|--:|"]
         for row in world["figures"]:
             lines.append(f"| {row['name']} | {_value(row)} {row['unit']} | {_error(row).removeprefix('+- ')} |")
-    return lines
+    return [*lines, *_left_out(worlds)]
+
+
+def _left_out(worlds: list[dict[str, Any]]) -> list[str]:
+    """What the figures do not know of, once for all worlds."""
+    missing = dict.fromkeys(told for world in worlds for told in world.get("notSimulated", ()))
+    return [line for told in missing for line in ("", f"Not simulated: {told}.")]
 
 
 def _assumed(world: dict[str, Any]) -> str:
@@ -159,7 +179,18 @@ def _assumed(world: dict[str, Any]) -> str:
         spread = f", standard deviation {rates['standardDeviation']:.3g}" if "standardDeviation" in rates else ""
         late = f", {rates['delaySeconds']:g}s late" if "delaySeconds" in rates else ""
         parts.append(f"{metric} {shown(rates['stable'])}{against}{spread}{late}")
+    for part, group in world.get("segments", {}).items():
+        parts.append(f"{100 * group['share']:g} % with {part}{_there(world, group['rates'])}")
     return "; ".join(parts + ([f"drift {100 * world['drift']:g} %"] if world["drift"] else []))
+
+
+def _there(world: dict[str, Any], rates: dict[str, dict[str, float]]) -> str:
+    """Levels in a group that are not those of everybody."""
+    found = ""
+    for metric, levels in rates.items():
+        shown = partial(_level, is_mean="standardDeviation" in world["rates"][metric])
+        found += f", {metric} {', '.join(f'{name} {shown(level)}' for name, level in levels.items())} there"
+    return found
 
 
 def _level(value: float, *, is_mean: bool) -> str:

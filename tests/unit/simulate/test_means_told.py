@@ -74,7 +74,7 @@ def test_means_are_typed_in_their_own_unit(case: Case) -> None:
     assert told["worth"]["new"] == 18
 
 
-@pytest.mark.parametrize("baseline", ["latency=5%", "latency=120~", "latency=much"])
+@pytest.mark.parametrize("baseline", ["latency=5%", "latency=120~", "latency=much", "latency=inf", "latency=120~nan"])
 def test_what_is_no_number_is_refused(case: Case, baseline: str) -> None:
     with pytest.raises(UsageError, match="latency is a mean"):
         typed(case, baseline=(baseline,))
