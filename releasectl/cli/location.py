@@ -87,18 +87,18 @@ def _address(repo: str) -> str:
     path = Path(repo).expanduser()
     if not path.exists():
         raise UsageError(f"there is no repository at {repo}", hint="give its path or address with -R")
-    where = _git(path, "rev-parse", "--is-bare-repository", "--absolute-git-dir")
+    where = ask_git(path, "rev-parse", "--is-bare-repository", "--absolute-git-dir")
     if where is None:
         raise UsageError(f"{path.resolve()} is not a git repository", hint="give one with -R")
     bare, _, folder = where.partition("\n")
     if bare == "true":
         return str(Path(folder).resolve())
-    top = Path(_git(path, "rev-parse", "--show-toplevel") or path).resolve()
-    origin = _git(path, "config", "--get", "remote.origin.url")
+    top = Path(ask_git(path, "rev-parse", "--show-toplevel") or path).resolve()
+    origin = ask_git(path, "config", "--get", "remote.origin.url")
     return _absolute(origin, top) if origin else str(top)
 
 
-def _git(path: Path, *question: str) -> str | None:
+def ask_git(path: Path, *question: str) -> str | None:
     """What git says of a folder, None if it refuses. GitPython would cost `status` its whole budget of time."""
     # Inside a hook git's own variables name a repository, which need not be the one that is asked about.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}

@@ -19,10 +19,12 @@ from releasectl.api.origin import LOOPBACK
 from releasectl.api.server import ApiServer
 from releasectl.api.webhooks import Webhooks, webhooks_app
 from releasectl.cli.changes import Changes
+from releasectl.cli.checkedout import refused_push
 from releasectl.cli.desks import Desks
 from releasectl.cli.late import Late
 from releasectl.cli.location import Location
 from releasectl.cli.reviewdesk import ReviewDesk
+from releasectl.cli.roundup import tell_pass
 from releasectl.cli.telemetry import Telemetry
 from releasectl.cli.wiring import SteadyClock, Wired, wire
 from releasectl.controller.assignment import FROM_API, assignment_document
@@ -59,6 +61,7 @@ class Service:
         self._servers: list[ApiServer] = []
         self._heads: Heads | None = None
         self._wake = asyncio.Event()
+        self._refused = refused_push(location)
         self._on_pulls: list[Callable[[int], None]] = []
         self.wired: Wired
 
@@ -141,7 +144,7 @@ class Service:
     async def once(self) -> int:
         """One pass. 6 if the repository or a router could not be reached, 70 if releasectl failed at a release."""
         report = await self.wired.controller.run_pass()
-        self._take(report)
+        tell_pass(report, self._take(report))
         away = report.git.heads is None or report.git.fault or any(view.router_fault for view in report.views.values())
         return 6 if away else 70 if report.faults else 0
 
@@ -183,14 +186,18 @@ class Service:
         """Where users reach a release."""
         return next((url for router in self.wired.sites.routers if (url := router.entry_url(release))), None)
 
-    def _take(self, report: Report) -> None:
+    def _take(self, report: Report) -> StatusReport:
+        if self._refused:
+            # Asked again only where there is something to remedy: it takes two calls of git.
+            self._refused = refused_push(self._location)
         self._states = report.states
         self._heads = report.git.heads
-        status = self._board.update(report, self.entry_url)
+        status = self._board.update(report, self.entry_url, (self._refused,) if self._refused else ())
         self._telemetry.observe(report, status)
         self._changes.tell(status)
         for listener in self._listeners:
             listener(report, status)
+        return status
 
     def _releases(self) -> dict[str, Any]:
         status = self._board.report
@@ -218,7 +225,7 @@ class Service:
         if status is None:
             return ["no pass has been made yet"]
         # These hinder no pass: to take the controller out for them would help nobody.
-        harmless = (Reason.STORE_UNAVAILABLE.value, Reason.UNTRUSTED.value)
+        harmless = (Reason.STORE_UNAVAILABLE.value, Reason.UNTRUSTED.value, Reason.BRANCH_CHECKED_OUT.value)
         return [problem for problem in status.problems if not problem.startswith(harmless)]
 
 

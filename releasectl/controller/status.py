@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -30,8 +30,8 @@ class StatusBoard:
         self._since: dict[str, tuple[str, Reason, datetime]] = {}
         self.report: StatusReport | None = None
 
-    def update(self, report: Report, urls: Urls) -> StatusReport:
-        """Take in what a pass came to."""
+    def update(self, report: Report, urls: Urls, problems: Sequence[str] = ()) -> StatusReport:
+        """Take in what a pass came to, and ``problems`` that are known beside it."""
         known = {*report.states, *report.considered, *report.faults, *report.invalid}
         names = sorted(known | report.git.ledger.unreadable.keys())
         self.report = StatusReport(
@@ -40,7 +40,7 @@ class StatusBoard:
             repository=self._repository,
             revision=report.git.heads.manifests if report.git.heads else "",
             ledger=report.git.heads.ledger if report.git.heads else None,
-            problems=_problems(report),
+            problems=(*_problems(report), *problems),
             releases=tuple(self._release(name, report, urls) for name in names),
         )
         return self.report

@@ -103,6 +103,8 @@ class Reason(StrEnum):
     """A branch lost commits that were seen before: nothing is written until a person accepts it."""
     GIT_DENIED = "GitDenied"
     """The repository refuses the credentials or the push."""
+    BRANCH_CHECKED_OUT = "BranchCheckedOut"
+    """The manifests' branch is checked out in the repository itself, where git takes no push to it."""
     UNTRUSTED = "Untrusted"
     """A commit that no allowed signer has signed changed a manifest: what was trusted before stands in."""
     NOT_EDITABLE = "NotEditable"

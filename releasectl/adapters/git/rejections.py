@@ -24,7 +24,8 @@ _DENIED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     for text, hint in (
         (r"does not support --?atomic|atomic push.{0,20}not supported", "the server must support atomic pushes"),
         (r"exists; cannot create", "a branch is named like a folder of the other; rename it"),
-        (r"branch is currently checked out", "push to a bare repository (git clone --bare), not into a work tree"),
+        (r"branch is currently checked out",
+         "set receive.denyCurrentBranch to updateInstead there, or push to a bare repository (git clone --bare)"),
         (r"protected branch|GH006|GH013", "allow this account to push, or use pull requests"),
         (r"hook declined", "the server's hook refuses this push; its owner can tell why"),
         (r"host key verification failed", "add the host's key to known_hosts"),

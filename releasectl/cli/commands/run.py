@@ -104,8 +104,10 @@ def run(
     with its evidence to the ledger branch.
 
     A local environment runs the commands that manifests name: whoever may merge into the repository may run
-    programs here. Exits 0 when told to stop, 6 with --once if the repository or
-    the router cannot be reached.
+    programs here.
+
+    Exits 0 when told to stop. With --once it logs what the pass did and what waits for what, and exits 0 whatever
+    waits; 6 if the repository or a router cannot be reached; 70 if releasectl failed at a release.
     """
     from releasectl.logs import configure
 
