@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-pytestmark = [pytest.mark.envoy, pytest.mark.slow]
+pytestmark = [pytest.mark.envoy, pytest.mark.slow, pytest.mark.timeout(500)]
 
 DEMO = [sys.executable, "-m", "releasectl", "demo", "--headless"]
 
@@ -31,7 +31,7 @@ def of_this(folder: Path) -> list[str]:
 
 def test_the_demo_ends_as_the_story_has_it_and_leaves_nothing_running(tmp_path: Path) -> None:
     done = subprocess.run(
-        [*DEMO, "--dir", str(tmp_path / "desk")], capture_output=True, text=True, timeout=200, check=False
+        [*DEMO, "--dir", str(tmp_path / "desk")], capture_output=True, text=True, timeout=400, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "ROLLBACK GuardrailBreached" in done.stdout
