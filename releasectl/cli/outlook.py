@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from releasectl.controller.desired import DesiredReader
+from releasectl.controller.believed import PastReader
 from releasectl.controller.replay import given_of
 from releasectl.decide.inputs import Input
 from releasectl.domain.base import WHOLE, format_duration
@@ -66,7 +66,7 @@ class Told:
 def outlooks(content: bytes, repo: ReleaseRepo) -> list[Told]:
     """For each metric of a record that is not settled for good; none where the record cannot be made again."""
     try:
-        given = given_of(content, DesiredReader(repo))
+        given = given_of(content, PastReader(repo))
         after = json.loads(content)["decision"].get("state") or {}
         shares = Allocation.model_validate(after["allocation"]) if after.get("progress") else None
     except (ReleasectlError, ValueError, KeyError, TypeError):

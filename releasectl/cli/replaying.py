@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from releasectl.cli.decisions import Recorded
+from releasectl.controller.believed import PastReader
 from releasectl.controller.desired import DesiredReader
 from releasectl.controller.replay import SHOWN, Difference, differences, digest_of_file, replay
 from releasectl.ports import ReleaseRepo, TreeEntry
@@ -55,7 +56,7 @@ class Checked:
 
 def check_all(repo: ReleaseRepo, ledger: str, decisions: Sequence[Recorded]) -> Iterator[Checked]:
     """Each decision in the order given."""
-    reader, tip = DesiredReader(repo), repo.tree(ledger)
+    reader, tip = PastReader(repo), repo.tree(ledger)
     before: dict[str, Any] = {}
     for recorded in decisions:
         checked, record = _check(repo, reader, tip, recorded, before.get(recorded.release))

@@ -10,7 +10,7 @@ from datetime import timedelta
 import structlog
 
 from releasectl.controller.backoff import Backoff
-from releasectl.controller.believed import BelievedReader
+from releasectl.controller.believed import BelievedReader, PastReader
 from releasectl.controller.desired import DesiredSet
 from releasectl.controller.gitseen import GitFault, GitView
 from releasectl.controller.ledger import LedgerReader
@@ -89,13 +89,8 @@ class GitWatcher:
         self.view = await asyncio.to_thread(self._read, after)
 
     async def desired_at(self, revision: str) -> DesiredSet:
-        """What an older commit asked for."""
-
-        def read() -> DesiredSet:
-            # As it was trusted then, not as it stood there: what followed must not be believed backwards.
-            return BelievedReader(self._repo).read(revision)
-
-        return await asyncio.to_thread(read)
+        """What an older commit asked for, as it was believed then."""
+        return await asyncio.to_thread(PastReader(self._repo).read, revision)
 
     def _trusted_push(self) -> str:
         return self._believed.refuses(self._repo.public_key)

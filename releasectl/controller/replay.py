@@ -174,7 +174,8 @@ def _desired(record: Mapping[str, Any], reader: DesiredReader) -> Desired | None
     # What a shadow stage compares follows from the release, so it is no part of what identifies the rest.
     declared = {name: metric for name, metric in metrics.items() if metric.query.paired is None}
     generation = generation_of(desired.release, policy, desired.environment, declared)
-    return replace(desired, policy=policy, metrics=metrics, generation=generation)
+    # Of the commits at which it reads the same, the record names the one that its controller had read.
+    return replace(desired, policy=policy, metrics=metrics, generation=generation, revision=given["revision"])
 
 
 def _read(model: type[M], data: Any) -> M:

@@ -52,7 +52,7 @@ class TrustedManifests:
 
     def view(self, commit: str, entries: Mapping[str, TreeEntry]) -> tuple[Mapping[str, TreeEntry], Mapping[str, str]]:
         """The entries of a commit with untrusted changes left out, and by path why they were."""
-        if self._at is None and not self._begin(commit):
+        if not self.has_begun(commit):
             return entries, {}
         if self._at != commit:
             for change in self._repo.changes(self._at, commit):
@@ -64,10 +64,9 @@ class TrustedManifests:
         seen |= {path: self._files[path] for path in self._untrusted if path in self._files}
         return seen, dict(self._untrusted)
 
-    @property
-    def asking(self) -> bool:
-        """Whether some environment takes signed commits only."""
-        return bool(self._asking)
+    def has_begun(self, commit: str) -> bool:
+        """Whether, up to this commit, some environment has ever taken signed commits only."""
+        return self._at is not None or self._begin(commit)
 
     def refuses(self, public_key: str) -> str:
         """Why commits signed by this key would not be trusted; empty if they would be."""

@@ -46,6 +46,17 @@ async def test_every_decision_of_a_ledger_comes_out_the_same_byte_for_byte(world
     assert f"{len(world.reasons())} decisions: all equal" in done.output
 
 
+async def test_a_commit_that_changes_no_release_and_a_restart_make_no_difference(world: World) -> None:
+    world.add_candidate("2")
+    await world.run_for(5)
+    world.write("notes.md", "text", "Note")
+    world.restart()
+    await world.run_for(20)
+    revisions = {record["given"]["revision"] for record in world.records()}
+    assert world.person.fetch().manifests in revisions, "the restarted controller names the commit that it read"
+    assert run_replay(world).return_value == 0
+
+
 async def test_a_rebuilt_page_of_evidence_is_in_the_record_whole(world: World) -> None:
     world.add_candidate("2")
     await world.run_for(5)

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from releasectl.adapters.git.repo import GitRepo
+from releasectl.cli.decisions import history
+from releasectl.cli.replaying import check_all
 from releasectl.domain.decision import PersonAction
 from releasectl.domain.reasons import Reason
 from tests.adapters.git.keys import allowed, ssh_key
@@ -131,6 +133,28 @@ async def test_while_unsigned_changes_lie_there_a_bad_candidate_is_rolled_back(t
     assert world.reasons()[-1] == "ROLLBACK GuardrailBreached"
     assert world.share("stable") == 10_000
     world.check()
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["same controller", "after a restart"])
+async def test_decisions_made_while_unsigned_changes_lie_there_are_made_again_from_what_was_believed(
+    trusting: Trusting, restarted: bool
+) -> None:
+    world = trusting.world
+    world.add_candidate("2")
+    await world.run_until(lambda: world.reasons()[-1] == "ADVANCE CandidateStarted")
+    with trusting.by(trusting.eve):
+        world.write("policies/careful.yaml", POLICY.replace("points: 2", "points: 90"))
+        world.write(SHOP, None)
+    if restarted:
+        trusting.restart()
+    world.users.error_rates["2"] = 0.4
+    await world.run_until(lambda: world.reasons()[-1] == "ROLLBACK GuardrailBreached", every=2)
+    # Ada takes it all over: what is believed from now on is not believed backwards.
+    world.write("policies/careful.yaml", POLICY.replace("points: 2", "points: 90") + "# seen\n")
+    ledger = world.person.fetch().ledger
+    assert ledger
+    checked = list(check_all(world.person, ledger, history(world.person, ledger, None, None)[::-1]))
+    assert [(one.equal, one.wrong) for one in checked] == [(True, ())] * 3
 
 
 async def test_what_stands_in_for_an_invalid_manifest_after_a_restart_is_what_was_trusted(trusting: Trusting) -> None:
