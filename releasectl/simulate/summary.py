@@ -52,7 +52,7 @@ def simulate(case: Case, world: World, count: int, seed: int) -> Runs:
     """``count`` runs. The same case, world, count and seed give the same runs."""
     requests = np.zeros((count, len(variants_of(case.candidates))), dtype=np.int64)
     runs: dict[int, Run] = {}
-    if case.is_batched:
+    if case.is_batched and not world.has_groups:
         for first in range(0, count, CHUNK):
             runs |= _chunk(case, world, range(first, min(first + CHUNK, count)), seed, requests)
     else:
@@ -102,14 +102,19 @@ def figures(found: Runs) -> list[Figure]:
 
 
 def is_harmful(case: Case, world: World) -> tuple[str, ...]:
-    """Candidates whose true rate of some guardrail is worse than its margin accepts, or past its limit, or whose
-    answers to copies are beyond a limit of a shadow stage."""
+    """Candidates whose true rate of some guardrail is worse than its margin accepts, in the whole or in a group that
+    it holds in, or past its limit, or whose answers to copies are beyond a limit of a shadow stage."""
     found = [name for name in case.candidates if _fails_in_shadow(case, world, name)]
     for name in [name for name in case.candidates if name not in found]:
         for guardrail in case.desired.policy.spec.guardrails:
             metric, rate = case.desired.metrics[guardrail.metric], world.rates[guardrail.metric]
-            worse = rate.effects.get(name, 0.0) * (1 if metric.direction == "lower" else -1)
-            if worse > accepted(guardrail.margin, rate) + 1e-12 or _past_limit(guardrail, metric, rate.of(name, 1.0)):
+            sign = 1 if metric.direction == "lower" else -1
+            felt = [rate.effect(name)]
+            if guardrail.segments is not None:
+                felt += [group.effects.get(name, rate.effects.get(name, 0.0)) for group in rate.groups.values()]
+            if max(sign * one for one in felt) > accepted(guardrail.margin, rate) + 1e-12 or _past_limit(
+                guardrail, metric, rate.of(name, 1.0)
+            ):
                 found.append(name)
                 break
     return tuple(name for name in case.candidates if name in found)
@@ -193,6 +198,22 @@ def _quantile(name: str, values: Sequence[float], q: float) -> Figure:
     return Figure(name, ordered[round(rank)], (high - low) / 2, "minutes")
 
 
+def left_out(case: Case, world: World) -> tuple[str, ...]:
+    """What judges the release and the world says nothing of, a sentence each."""
+    found = []
+    for guardrail in case.desired.policy.spec.guardrails:
+        if guardrail.segments is not None and not world.rates[guardrail.metric].groups:
+            by = guardrail.segments.by
+            found.append(
+                f"{guardrail.metric} holds by {by} as well and no {by} is drawn, so the part of alpha that is kept for "
+                f"them is not spent and nothing waits for them; --segment {by}=VALUE:SHARE draws them"
+            )
+    for stage in case.desired.stages:
+        if isinstance(stage, Shadow) and stage.segments is not None:
+            found.append(f"pairs of the shadow are judged by {stage.segments.by} as well and drawn as a whole only")
+    return tuple(found)
+
+
 def assumptions(world: World) -> Mapping[str, Any]:
     """The world as it is told beside the figures."""
     return {
@@ -209,4 +230,16 @@ def assumptions(world: World) -> Mapping[str, Any]:
             }
             for metric, rate in world.rates.items()
         },
+        **({"segments": _segments(world)} if world.has_groups else {}),
     }
+
+
+def _segments(world: World) -> dict[str, Any]:
+    """By part its share, and the levels of candidates in it where they are not those of everybody, by metric."""
+    found: dict[str, Any] = {}
+    for metric, rate in world.rates.items():
+        for part, group in rate.groups.items():
+            told = found.setdefault(part, {"share": group.share, "rates": {}})
+            if group.effects:
+                told["rates"][metric] = {name: rate.baseline + effect for name, effect in group.effects.items()}
+    return found

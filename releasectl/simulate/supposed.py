@@ -30,7 +30,7 @@ def usual(metric: Metric) -> Rate:
 
 def equal_world(world: World) -> World:
     """The same without any difference between variants."""
-    return replace(world, rates={name: replace(rate, effects={}) for name, rate in world.rates.items()})
+    return replace(world, rates={name: _with_effects(rate, {}) for name, rate in world.rates.items()})
 
 
 def harmful_world(case: Case, world: World) -> World:
@@ -59,6 +59,11 @@ def accepted(margin: Margin, rate: Rate) -> float:
 
 
 def _with(case: Case, world: World, metric: str, effect: float) -> World:
-    rate = world.rates[metric]
-    changed = replace(rate, effects=dict.fromkeys(case.candidates, effect))
+    changed = _with_effects(world.rates[metric], dict.fromkeys(case.candidates, effect))
     return replace(world, rates={**world.rates, metric: changed})
+
+
+def _with_effects(rate: Rate, effects: Mapping[str, float]) -> Rate:
+    """The rate with these differences, the same in every group."""
+    groups = {part: replace(group, effects={}) for part, group in rate.groups.items()}
+    return replace(rate, effects=effects, groups=groups)

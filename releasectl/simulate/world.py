@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Literal, NamedTuple
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from releasectl.domain.base import WHOLE
+from releasectl.domain.parts import Part, part_name
 from releasectl.domain.release import STABLE
 
 Ints = NDArray[np.int64]
@@ -24,6 +25,15 @@ class Spread:
 
     sd: float
     step: float
+
+
+@dataclass(frozen=True)
+class Group:
+    """Users who are counted apart: ``share`` of all requests, a fraction of 1, and the candidates' differences to
+    stable among them where these are not those of everybody."""
+
+    share: float
+    effects: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -40,11 +50,25 @@ class Rate:
     paired: Literal["agreement", "errors", "slower"] | None = None
     """What is counted of the pairs of a shadow stage. Of ``errors`` the baseline is how often either one fails alone,
     and an effect is what comes to the candidate's failures."""
+    groups: Mapping[str, Group] = field(default_factory=dict)
+    """By part, such as ``language=es``; whoever is in none of them is counted in the whole only."""
+
+    def effect(self, variant: str) -> float:
+        """The difference to stable in all requests together."""
+        usual = self.effects.get(variant, 0.0)
+        more = (group.share * (group.effects.get(variant, usual) - usual) for group in self.groups.values())
+        return math.fsum((usual, *more))
 
     def of(self, variant: str, drift: float) -> float:
-        """The rate or mean of a variant while everything is ``drift`` times its usual."""
-        level = self.baseline * drift + self.effects.get(variant, 0.0)
+        """The rate or mean of a variant in all requests while everything is ``drift`` times its usual."""
+        level = self.baseline * drift + self.effect(variant)
         return level if self.spread else min(max(level, 0.0), 1.0)
+
+    @property
+    def apart(self) -> Mapping[str, Rate]:
+        """The rate in each group, and under an empty name that of everybody else."""
+        told = {part: {**self.effects, **group.effects} for part, group in self.groups.items()}
+        return {part: replace(self, effects=effects, groups={}) for part, effects in {**told, "": self.effects}.items()}
 
 
 @dataclass(frozen=True)
@@ -58,6 +82,11 @@ class World:
     looks: int
     drift: float = 0.0
     period: timedelta = timedelta(days=1)
+
+    @property
+    def has_groups(self) -> bool:
+        """Whether some metric is counted by groups of users."""
+        return any(rate.groups for rate in self.rates.values())
 
     def drift_at(self, look: int) -> float:
         """By what the rates are multiplied in the interval that ends with this look."""
@@ -84,7 +113,7 @@ class Arrivals:
     def __init__(self, world: World, variants: Sequence[str], seed: Sequence[int]) -> None:
         self._world, self._variants = world, variants
         self._rng = np.random.default_rng(list(seed))
-        self._late: dict[str, deque[Counted]] = {metric: deque() for metric in world.rates}
+        self._late: dict[str, deque[Counted]] = {}
 
     def draw(
         self, look: int, shares: Ints, epoch: Ints, mirrors: Ints | None = None
@@ -96,18 +125,33 @@ class Arrivals:
         total = round(self._world.requests_per_second * self._world.every.total_seconds())
         trials = self._rng.multinomial(total, shares / WHOLE)
         drift = self._world.drift_at(look)
-        known = {}
+        known, parts = {}, _Parts(self._rng, trials)
         for metric, rate in self._world.rates.items():
             levels = [rate.of(variant, drift) for variant in self._variants]
-            late = self._late[metric]
-            if rate.paired is None:
-                late.append(self._counted(rate, levels, trials, epoch.copy()))
+            if rate.groups:
+                found = self._apart(metric, rate, drift, parts, epoch)
+            elif rate.paired is None:
+                found = {metric: self._counted(rate, levels, trials, epoch.copy())}
             else:
                 copies = np.zeros_like(trials) if mirrors is None else self._rng.binomial(total, mirrors / WHOLE)
-                late.append(self._of_pairs(rate, levels, copies, epoch.copy()))
-            if len(late) > math.ceil(rate.delay / self._world.every):
-                known[metric] = late.popleft()
+                found = {metric: self._of_pairs(rate, levels, copies, epoch.copy())}
+            for name, counted in found.items():
+                late = self._late.setdefault(name, deque())
+                late.append(counted)
+                if len(late) > math.ceil(rate.delay / self._world.every):
+                    known[name] = late.popleft()
         return trials, known
+
+    def _apart(self, metric: str, rate: Rate, drift: float, parts: _Parts, epoch: Ints) -> dict[str, Counted]:
+        """The whole, which is the sum of the groups and of everybody else, and each group by itself."""
+        trials, found = parts.of(rate.groups), dict[str, Counted]()
+        for part, one in rate.apart.items():
+            levels = [one.of(variant, drift) for variant in self._variants]
+            found[part] = self._counted(one, levels, trials[part], epoch.copy())
+        # Epochs are the same in all of them, and no sum.
+        sums = (np.sum(one, axis=0) for one in zip(*found.values(), strict=True))
+        whole = Counted(*sums)._replace(epoch=epoch.copy())
+        return {metric: whole} | {part_name(metric, Part.parse(part)): one for part, one in found.items() if part}
 
     def _counted(self, rate: Rate, levels: Sequence[float], trials: Ints, epoch: Ints) -> Counted:
         none = np.zeros_like(trials)
@@ -135,6 +179,23 @@ class Arrivals:
         """Go on with some of the runs."""
         for metric, late in self._late.items():
             self._late[metric] = deque(Counted(*(part[rows] for part in counted)) for counted in late)
+
+
+class _Parts:
+    """How the requests of a look fall into groups: metrics that are counted by the same ones see the same split."""
+
+    def __init__(self, rng: np.random.Generator, trials: Ints) -> None:
+        self._rng, self._trials = rng, trials
+        self._known: dict[tuple[tuple[str, float], ...], Mapping[str, Ints]] = {}
+
+    def of(self, groups: Mapping[str, Group]) -> Mapping[str, Ints]:
+        """Requests of each group, and under an empty name of everybody else, by run and variant."""
+        shares = tuple((part, group.share) for part, group in groups.items())
+        if shares not in self._known:
+            likely = [share for _, share in shares]
+            found = self._rng.multinomial(self._trials, [*likely, max(0.0, 1.0 - math.fsum(likely))])
+            self._known[shares] = {part: found[..., place] for place, part in enumerate((*groups, ""))}
+        return self._known[shares]
 
 
 def variants_of(candidates: Sequence[str]) -> tuple[str, ...]:
