@@ -75,8 +75,8 @@ class Objective(Model):
     metric: Name
     goal: Literal["superior", "non-inferior"] = "non-inferior"
     margin: Margin = Margin(points=1.0)
-    """For non-inferior: how much worse than stable still passes. For superior: the gain worth finding, with which plan
-    and simulate reckon; what must be proven is any gain at all."""
+    """For non-inferior: how much worse than stable still passes. For superior: the gain worth finding, by which
+    `plan` tells how long it takes; what must be proven is any gain at all."""
 
 
 class Outage(Model):
@@ -111,7 +111,8 @@ class PolicySpec(Model):
     """The chance of ever rolling back a harmless candidate, shared by the guardrails, however often one looks."""
     guardrails: tuple[Guardrail, ...] = ()
     objectives: tuple[Objective, ...] = ()
-    """All must be proven. The first is the primary one: of several candidates that pass, the one with most of it wins."""
+    """All must be proven. The first is the primary one: of several candidates that pass, the one with the largest gain
+    in it wins."""
     min_samples: Annotated[int, Field(ge=1)] = 100
     """Trials that each arm needs in each metric at each step."""
     min_dwell: Duration = parse_duration("0s")
