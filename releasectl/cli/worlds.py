@@ -86,11 +86,12 @@ def world_of(
 
 def _affected(rate: Rate, metric: str, effects: Mapping[str, float]) -> Rate:
     """The rate with its effects, of which none may lead out of what a rate can be."""
-    for candidate, effect in effects.items():
+    told = [("--effect", effects), *((f"--segment {part}", group.effects) for part, group in rate.groups.items())]
+    for option, candidate, effect in ((option, *one) for option, found in told for one in found.items()):
         if rate.spread is None and not -1e-12 <= rate.baseline + effect <= 1 + 1e-12:
             level = f"{100 * (rate.baseline + effect):.4g} %"
             raise UsageError(
-                f"--effect {metric}: {candidate} would be at {level}",
+                f"{option} {metric}: {candidate} would be at {level}",
                 hint=f"stable is at {100 * rate.baseline:.4g} %; --baseline says otherwise",
             )
     return replace(rate, effects=effects)

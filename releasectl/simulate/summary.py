@@ -112,9 +112,8 @@ def is_harmful(case: Case, world: World) -> tuple[str, ...]:
             felt = [rate.effect(name)]
             if guardrail.segments is not None:
                 felt += [group.effects.get(name, rate.effects.get(name, 0.0)) for group in rate.groups.values()]
-            if max(sign * one for one in felt) > accepted(guardrail.margin, rate) + 1e-12 or _past_limit(
-                guardrail, metric, rate.of(name, 1.0)
-            ):
+            worst = max(sign * one for one in felt)
+            if worst > accepted(guardrail.margin, rate) + 1e-12 or _past_limit(guardrail, metric, rate.of(name, 1.0)):
                 found.append(name)
                 break
     return tuple(name for name in case.candidates if name in found)

@@ -126,6 +126,7 @@ def test_a_group_that_is_not_told_of_an_effect_has_everybodys(case: Case) -> Non
         ("language=es:5%,click=+1%", "'click' is no metric that is counted by language"),
         ("language=es:5%,other/wrong=+1%", "--segment: no candidate 'other'"),
         ("language=es:5%,wrong", "has no '='"),
+        ("language=es:5%,wrong=+99%", "--segment language=es wrong: new would be at 101 %"),
     ],
 )
 def test_a_segment_that_makes_no_sense_is_refused_in_words(case: Case, segment: str, wrong: str) -> None:
