@@ -47,6 +47,10 @@ class PullRepo(ReleaseRepo, Protocol):
         """Let go of the others."""
         ...
 
+    def maintain(self) -> None:
+        """Repack the mirror if it needs it, without what was let go of."""
+        ...
+
 
 @dataclass(frozen=True)
 class Merge:

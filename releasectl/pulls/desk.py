@@ -41,6 +41,7 @@ REMEMBERED = timedelta(days=1)
 """Older comments are not even answered: somebody may have written them before there was a desk."""
 WATCHED = timedelta(days=30)
 """Comments under a pull request are heard for this long after it was last seen open."""
+TIDIED_EVERY = timedelta(hours=1)
 QUESTIONS = 10
 """Questions (plan, status) of one person that are answered in an hour."""
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -100,6 +101,7 @@ class Desk:
         self._questions: dict[str, deque[datetime]] = {}
         self._turn: deque[int] = deque()
         self._poked: set[int] = set()
+        self._tidied_at = clock.now()
         self.wake = asyncio.Event()
 
     def poke(self, number: int) -> None:
@@ -133,6 +135,10 @@ class Desk:
         if pulls.keys() != self._open:
             await asyncio.to_thread(self._repo.forget_pulls, tuple(pulls))
             self._open = set(pulls)
+        if now - self._tidied_at >= TIDIED_EVERY:
+            self._tidied_at = now
+            # Every head that is fetched leaves a pack behind.
+            await asyncio.to_thread(self._repo.maintain)
         due = [pull for pull in pulls.values() if self._is_due(self._known[pull.number], pull, heads, now)]
         # Who waited longest comes first, so that nobody's many pull requests keep others from being checked.
         due.sort(key=lambda pull: (self._known[pull.number].tried_at, pull.number))

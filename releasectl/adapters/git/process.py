@@ -52,6 +52,12 @@ _CONFIG: tuple[tuple[str, str], ...] = (
 )
 
 
+_BLOCK = 512
+_LIMITED = ("sh", "-c", 'trap \'\' XFSZ; ulimit -f "$1" && shift && exec "$@"', "sh")
+"""A constant program; what it is given are arguments and never part of it. A limit that is set before git starts holds
+for all that git starts, whichever way the bytes come. Without the signal git says what is wrong, and tidies up."""
+
+
 class TimedOut(Unavailable):
     """git did not end in time and was ended."""
 
@@ -67,6 +73,11 @@ class Result:
     @property
     def ok(self) -> bool:
         return self.status == 0
+
+    @property
+    def wrote_too_much(self) -> bool:
+        """Whether it was ended by ``largest_file``."""
+        return not self.ok and "File too large" in self.err
 
 
 class Runner:
@@ -87,10 +98,16 @@ class Runner:
         settings: tuple[tuple[str, str], ...] = (),
         variables: Mapping[str, str] | None = None,
         cap: int = OUTPUT_CAP,
+        largest_file: int | None = None,
     ) -> Result:
-        """Run a command to its end. Raises TimedOut at the limit; a status that is not 0 is a value."""
+        """Run a command to its end. Raises TimedOut at the limit; a status that is not 0 is a value.
+
+        ``largest_file``: nothing that it starts may write a file of more bytes; see ``wrote_too_much``.
+        """
         limit = self.timeout if timeout is None else timeout
-        process = self.start(*arguments, settings=settings, variables=variables, hold=self.lock)
+        process = self.start(
+            *arguments, settings=settings, variables=variables, hold=self.lock, largest_file=largest_file
+        )
         try:
             out, err = _talk(process, stdin, time.monotonic() + limit, cap)
         except TimeoutExpired:
@@ -108,15 +125,17 @@ class Runner:
         settings: tuple[tuple[str, str], ...] = (),
         variables: Mapping[str, str] | None = None,
         hold: int | None = None,
+        largest_file: int | None = None,
     ) -> Popen[bytes]:
         """Start a command with pipes; the caller ends it."""
+        limited = () if largest_file is None else (*_LIMITED, str(largest_file // _BLOCK))
         try:
             import git
         except ImportError as fault:
             raise Denied("git is not installed", hint="install git 2.31 or newer and put it on PATH") from fault
         try:
             started = git.Git().execute(
-                ["git", "--literal-pathspecs", *arguments],
+                [*limited, "git", "--literal-pathspecs", *arguments],
                 as_process=True,
                 istream=PIPE,
                 env={**self._environment(settings), **(variables or {})},

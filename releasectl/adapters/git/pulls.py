@@ -18,20 +18,38 @@ from releasectl.errors import Conflict, Denied, Unavailable
 _OURS = "refs/releasectl/pulls/"
 _THEIRS = re.compile(r"refs/(?:pull|merge-requests)/\d+/head")
 _NAMED = 10
+MOST_FETCHED = 256 << 20
+"""Bytes that one fetch may bring, as git packs them. A proposal of manifests has thousands."""
 
 
-def fetch_head(runner: Runner, ref: str, number: int) -> str:
-    """The commit that a pull request asks to be merged, brought here; Unavailable if the host has no such ref."""
+def fetch_head(runner: Runner, ref: str, number: int, *, most: int = MOST_FETCHED) -> str:
+    """The commit that a pull request asks to be merged, brought here; Unavailable if the host has no such ref, Denied
+    if more than ``most`` bytes would have to be fetched for it."""
     if not _THEIRS.fullmatch(ref):
         raise ValueError(f"{ref!r} is not the head of a pull request")
     options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--no-recurse-submodules")
-    result = runner.run("fetch", *options, "--", "origin", f"+{ref}:{_OURS}{int(number)}")
+    result = runner.run(
+        *("fetch", *options, "--", "origin", f"+{ref}:{_OURS}{int(number)}"),
+        # All that comes is one pack then, however many objects it has, and so one file.
+        settings=(("fetch.unpackLimit", "1"),),
+        largest_file=most,
+    )
+    if not result.ok:
+        _sweep(runner)
+    if result.wrote_too_much:
+        raise Denied(f"it brings more than {most >> 20} MB, which is not checked", hint="keep models out of git")
     if not result.ok:
         raise fetch_error(result.err, runner.remote.url)
     found = runner.run("rev-parse", "--verify", "--quiet", f"{_OURS}{int(number)}^{{commit}}")
     if not found.ok:
         raise Unavailable(f"{ref} of {runner.remote.url} is no commit")
     return found.out.decode().strip()
+
+
+def _sweep(runner: Runner) -> None:
+    """Take away what a fetch that was ended has left: its part of a pack. The mirror is held, so none is under way."""
+    for left in (runner.directory / "objects" / "pack").glob("tmp_*"):
+        left.unlink(missing_ok=True)
 
 
 def forget_heads(runner: Runner, keep: Collection[int]) -> None:

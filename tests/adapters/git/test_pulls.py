@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from random import Random
+
 import pytest
 
+from releasectl.adapters.git.pulls import fetch_head
 from releasectl.adapters.git.repo import GitRepo
-from releasectl.errors import Conflict, Unavailable
+from releasectl.errors import Conflict, Denied, Unavailable
+from tests.adapters.git.conftest import OpenRepo
 from tests.adapters.git.hosts import Host, git
+from tests.adapters.git.http_host import serve
 
 MANIFEST = "releases/desk.yaml"
 
@@ -85,3 +91,30 @@ def test_a_closed_pull_request_is_let_go(repo: GitRepo, host: Host) -> None:
     repo.forget_pulls([8])
     mirror = repo._runner.directory
     assert git(mirror, "for-each-ref", "--format=%(refname)", "refs/releasectl/pulls/") == "refs/releasectl/pulls/8"
+
+
+@pytest.mark.parametrize("way", ["path", "file", "http"])
+@pytest.mark.parametrize("files", [1, 60], ids=["in one file", "in many files"])
+def test_a_head_that_brings_too_much_is_refused_and_leaves_nothing(
+    host: Host, open_repo: OpenRepo, way: str, files: int
+) -> None:
+    with ExitStack() as stack:
+        url = {"path": lambda: str(host.path), "file": lambda: f"file://{host.path}"}.get(
+            way, lambda: stack.enter_context(serve(host.path.parent)).url(host.path.name)
+        )()
+        repo = open_repo(url)
+        repo.fetch()
+        size, random = 3 << 20, Random(1)
+        proposed(host, 7, {f"model-{n}.bin": random.randbytes(size // files).hex() for n in range(files)})
+        head = proposed(host, 8, {MANIFEST: "stable: 2\n"})
+        before = _objects(repo)
+        with pytest.raises(Denied, match="brings more than 1 MB"):
+            fetch_head(repo._runner, "refs/pull/7/head", 7, most=1 << 20)
+        assert _objects(repo) == before
+        assert fetch_head(repo._runner, "refs/pull/8/head", 8, most=1 << 20) == head
+        # What is within the limit is not refused.
+        assert repo.pull_head("refs/pull/7/head", 7)
+
+
+def _objects(repo: GitRepo) -> set[str]:
+    return {path.name for path in (repo.directory / "objects").rglob("*") if path.is_file()}
