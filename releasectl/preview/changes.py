@@ -170,7 +170,7 @@ def _strategy(old: Release, new: Release) -> Iterator[Change]:
                 after=stage_in_words(right) if right else None,
             )
         else:
-            yield from _fields("strategy", _data(left), _data(right), f"{name} ({right.type})")
+            yield from _fields("strategy", _stage_data(left), _stage_data(right), f"{name} ({right.type})")
 
 
 def _metrics(before: Desired, after: Desired) -> Iterator[Change]:
@@ -220,6 +220,15 @@ def _artifact(version: Version | None) -> str:
 def _data(model: Model) -> dict[str, Any]:
     """With defaults: whoever leaves one out means it, and a change to it is one."""
     data: dict[str, Any] = model.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return data
+
+
+def _stage_data(stage: Stage) -> dict[str, Any]:
+    """Steps that are worked out read as if they were written down."""
+    data = _data(stage)
+    if isinstance(stage, Canary):
+        data.pop("grow", None)
+        data["steps"] = list(stage.shares)
     return data
 
 

@@ -116,6 +116,13 @@ def test_a_unit_of_one_line_is_a_trial_like_any_other() -> None:
     assert (found.effect, found.turns) == ("nothing", ())
 
 
+def test_steps_that_are_worked_out_are_told_as_steps() -> None:
+    found = edited("steps: [10, 50]", "grow: {from: 2, to: 40, factor: 4}", fleet=on_trial())
+    assert [(one.name, one.before, one.after) for one in found.changes] == [
+        ("stage 1 (canary) steps", "[10.0, 50.0]", "[2.0, 8.0, 32.0, 40.0]")
+    ]
+
+
 def test_a_comment_changes_nothing_and_is_not_told_of() -> None:
     after = {**BASE, "releases/shop.yaml": RELEASE.replace("# what serves now", "# the good one")}
     found = planned(BASE, after, on_trial())
