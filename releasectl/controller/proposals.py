@@ -25,7 +25,7 @@ import structlog
 from releasectl.controller import proposal
 from releasectl.controller.backoff import Backoff
 from releasectl.controller.gitseen import GitView
-from releasectl.controller.proposal import Change
+from releasectl.controller.proposal import PREFIX, Change
 from releasectl.controller.record import WithTrailers, entry_of
 from releasectl.decide import merges
 from releasectl.decide.inputs import Desired, Finding, Input
@@ -92,6 +92,7 @@ class Proposals:
         self._backoffs: dict[str, Backoff] = {}
         self._notes: dict[str, dict[str, dict[str, Any]]] = {}
         self._wanted: frozenset[str] = frozenset()
+        self._searched: set[ForgeSpec] = set()
 
     async def settle(
         self, view: GitView, given: Mapping[str, Input], decisions: Mapping[str, Decision]
@@ -108,6 +109,7 @@ class Proposals:
         before = set(self._tasks)
         for change in wanted.values():
             self._begin(change.key, self._advance(change, view))
+        self._search(given)
         self._give_up(wanted, given)
         # What has been waited for once is not waited for again: a host that hangs slows one pass and no more.
         await self._wait({task for key, task in self._tasks.items() if key not in before})
@@ -279,6 +281,26 @@ class Proposals:
         return Commit(message=message, writes={change.path: content})
 
     # --- a change that is no longer wanted --------------------------------------------------------------
+
+    def _search(self, given: Mapping[str, Input]) -> None:
+        """Look once at every forge for what a controller has left open that remembered more than this one."""
+        releases: dict[ForgeSpec, set[str]] = {}
+        for release, one in given.items():
+            forge = one.desired.environment.spec.forge if one.desired and merges.by_pull_request(one) else None
+            if forge is not None and forge not in self._searched:
+                releases.setdefault(forge, set()).add(release)
+        for spec, names in releases.items():
+            self._begin(f"{PREFIX}* of {spec.project} at {spec.url}", self._found(spec, names))
+
+    async def _found(self, spec: ForgeSpec, releases: Set[str]) -> Standing:
+        """Note the open pull requests of ours, so that they are followed or given up like those that are known."""
+        forge = self._forge_of(spec)
+        for pull in await forge.open_pulls() if forge else ():
+            release = pull.head.removeprefix(PREFIX).partition("/")[0] if pull.head.startswith(PREFIX) else ""
+            if release in releases and not pull.foreign and pull.head not in self._noted(release):
+                self._note(release, pull.head, number=pull.number)
+        self._searched.add(spec)
+        return Standing(Fate.OPEN, "those that are open are known")
 
     def _give_up(self, wanted: Mapping[str, Change], given: Mapping[str, Input]) -> None:
         kept = {branch for change in wanted.values() for branch in change.branches}

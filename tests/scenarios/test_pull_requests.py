@@ -7,6 +7,7 @@ Real git; the forge is the one in memory, which keeps the same contract as a rea
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from releasectl.adapters.forge.memory import MemoryForge
 from releasectl.domain.decision import PersonAction
 from releasectl.errors import Unavailable
 from releasectl.ports import CheckState, Pull, PullState
-from tests.scenarios.world import ENVIRONMENT, World, run_git
+from tests.scenarios.world import CANDIDATE, ENVIRONMENT, World, run_git
 
 pytestmark = pytest.mark.slow
 
@@ -135,6 +136,32 @@ async def test_a_breach_while_it_waits_takes_the_candidate_back_and_closes_it(ho
     assert "error-rate" in hosted.forge.comments[1][0].body
     assert world.share("stable") == 10_000
     world.check()
+
+
+@pytest.mark.parametrize("memory", ["a", "empty"], ids=["its memory", "no memory"])
+async def test_what_nobody_wants_any_more_is_closed_by_the_next_controller(hosted: Hosted, memory: str) -> None:
+    world = hosted.world
+    pull = await until_proposed(hosted)
+    hosted.forge.pulls[2] = replace(pull, number=2, foreign=True, author="mallory")
+    hosted.forge.pulls[3] = replace(pull, number=3, head="feature", author="bob")
+    world.replace(MANIFEST, CANDIDATE.replace("CANDIDATE", "next").replace("VERSION", "2"), "")
+    world.restart(memory)
+    await world.run_for(12)
+    assert world.reasons()[-1] == "ROLLBACK CandidateWithdrawn"
+    assert [one.state.value for one in hosted.pulls] == ["closed", "open", "open"]
+    assert "No longer proposed" in hosted.forge.comments[1][0].body
+    world.check()
+
+
+async def test_a_controller_without_memory_goes_on_with_what_is_still_wanted(hosted: Hosted) -> None:
+    world = hosted.world
+    pull = await until_proposed(hosted)
+    world.restart("empty")
+    await world.run_for(30)
+    assert [(one.number, one.state.value) for one in hosted.pulls] == [(pull.number, "open")]
+    hosted.forge.merge(pull.number)
+    await world.run_for(3)
+    assert world.reasons()[-1] == "PROMOTE Merged"
 
 
 async def test_merged_when_the_candidate_was_just_taken_back_it_promotes_nothing(hosted: Hosted) -> None:
