@@ -21,8 +21,11 @@ def _with_excerpt(problem: Problem, line: str | None) -> str:
     head = f"{prefix}{problem}"
     if line is None:
         return head
-    number, shown = str(problem.line), line.replace("\t", " ")[:_WIDTH]
-    caret = "" if problem.column > _WIDTH else " " * (problem.column - 1) + "^"
+    number, at = str(problem.line), max(problem.column - 1, 0)
+    # Of a long line the part that it is about.
+    start = at - _WIDTH // 2 if at >= _WIDTH else 0
+    shown = ("…" if start else "") + line.replace("\t", " ")[start : start + _WIDTH]
+    caret = " " * (at - start + bool(start)) + "^"
     return f"{head}\n  {number} | {shown}\n  {' ' * len(number)} | {caret}".rstrip()
 
 

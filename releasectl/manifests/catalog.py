@@ -19,7 +19,7 @@ from releasectl.domain.policy import PromotionPolicy
 from releasectl.domain.release import Release
 from releasectl.domain.subscription import Subscription
 from releasectl.errors import ManifestError, Problem
-from releasectl.manifests import crosscheck, hosting, policyrules, policytests, shipped, subscriptions
+from releasectl.manifests import crosscheck, hosting, loose, policyrules, policytests, shipped, subscriptions
 from releasectl.manifests.crosscheck import Given, at
 from releasectl.manifests.load import Document, FileResult, load_file
 from releasectl.manifests.measures import bandit_tolerance_has_no_unit, check_measures
@@ -170,6 +170,8 @@ class Catalog:
             found.update(self.policy_test_problems(document))
         for name in self._metrics:
             found.update(self._metric_problems(name))
+        for documents in self._index.values():
+            found.update(problem for document in documents for problem in self._loose_problems(document))
         for name in self.releases:
             try:
                 found.update(self.resolve(name).warnings)
@@ -294,6 +296,22 @@ class Catalog:
 
     def _declared(self, release: str) -> list[Document]:
         return self._index.get(("Release", release), [])
+
+    def _loose_problems(self, document: Document) -> list[Problem]:
+        """References of a document of the wrong shape that lead nowhere."""
+        found: list[Problem] = []
+        if document.value is None and document.kind == "Release":
+            for kind, field in (("Environment", "environment"), ("PromotionPolicy", "policy")):
+                if name := loose.name_at(document, "spec", field):
+                    self._referred(document, kind, field, name, found)
+        if document.value is None and document.kind == "PromotionPolicy":
+            sets = [d for (kind, _), same in self._index.items() if kind == "MetricSet" for d in same]
+            known = {*self._metrics, *BUILT_IN, *(name for one in sets for name in loose.names_of_metrics(one))}
+            hidden = {name for result in self._broken for name in result.mentions or ()}
+            for path, name in loose.metrics_of_policy(document):
+                if name not in known | hidden:
+                    found.append(policyrules.no_metric(document, path, name, known))
+        return found
 
     def _policy_problems(self, document: Document) -> list[Problem]:
         found = list(policyrules.check_policy(document, self._metrics.keys() | BUILT_IN.keys()))

@@ -15,6 +15,7 @@ from releasectl.errors import Problem
 from releasectl.manifests.crosscheck import at
 from releasectl.manifests.load import Document
 from releasectl.manifests.nearest import suggestion
+from releasectl.manifests.nodes import Step
 
 
 def metric_names(policy: PromotionPolicy) -> tuple[str, ...]:
@@ -47,10 +48,15 @@ def check_policy(document: Document, known_metrics: Iterable[str]) -> Iterator[P
         for index, name in enumerate(names):
             path = ("spec", role, index, "metric")
             if name not in known:
-                hint = suggestion(name, known, known="known metrics")
-                yield at(document, path, f"no metric {name!r}", hint, "unknown-name")
+                yield no_metric(document, path, name, known)
             if name in names[:index]:
                 yield at(document, path, f"{name!r} stands twice among the {role}", code="duplicate-name")
+
+
+def no_metric(document: Document, path: tuple[Step, ...], name: str, known: Iterable[str]) -> Problem:
+    """The problem of a metric that nothing declares."""
+    hint = suggestion(name, known, known="known metrics")
+    return at(document, path, f"no metric {name!r}", hint, "unknown-name")
 
 
 def check_metric(document: Document, index: int) -> Iterator[Problem]:

@@ -137,6 +137,9 @@ class _Reader:
             self.parser = _events(self.text)
             self._stream()
         except yaml.MarkedYAMLError as error:
+            if _TOO_DEEP in (error.problem or "") and (mark := error.problem_mark) and 0 < mark.index < len(self.text):
+                # The parser looked ahead to its own limit. Without what follows it hands out what stands before.
+                return _Reader(self.file, self.text[: mark.index]).read() or _syntax(self.file, self.text, error)
             return _syntax(self.file, self.text, error)
         except yaml.YAMLError as error:
             return Problem(self.file, 0, 0, "", f"is not YAML: {error}", code="syntax")
@@ -304,6 +307,7 @@ def _shortened(text: str) -> str:
 
 # --- syntax errors in our words -------------------------------------------------------------------------
 
+_TOO_DEEP = "nesting depth"
 _MEANINGS = (
     ("mapping values are not allowed", "a second `:` stands where a value was expected", "quote the value"),
     ("could not find expected ':'", "a `:` is missing after this key", "write `key: value`"),
@@ -331,7 +335,7 @@ def _syntax(file: str, text: str, error: yaml.MarkedYAMLError) -> Problem:
         line, column = begun.line + 1, begun.column + 1
     elif mark and _tabbed(text, mark.line):
         return Problem(file, line, column, "", "a tab indents this line", "use spaces", "syntax")
-    if "nesting depth" in found:
+    if _TOO_DEEP in found:
         return Problem(file, line, column, "", f"is nested deeper than {MAX_DEPTH} levels", code="too-deep")
     for marker, message, hint in _MEANINGS:
         if marker in found:

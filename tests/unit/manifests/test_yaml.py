@@ -82,7 +82,10 @@ def test_plain_scalars_follow_the_yaml_1_2_core_schema(text: str, value: object)
         pytest.param('a: "b\n', [(1, 4, "syntax")], id="an open quote, where it opens"),
         pytest.param("a: [1, 2\nb: 3\n", [(2, 2, "syntax")], id="an open bracket"),
         pytest.param("[" * 500, [(1, MAX_DEPTH + 1, "too-deep")], id="deep nesting in flow style"),
-        pytest.param("[" * 5000, [(1, 1001, "too-deep")], id="nesting too deep for the parser to look ahead"),
+        pytest.param("[" * 5000, [(1, MAX_DEPTH + 1, "too-deep")], id="nesting too deep for the parser to look ahead"),
+        pytest.param(
+            "a: 1\n---\nb: " + "[" * 5000, [(3, MAX_DEPTH + 3, "too-deep")], id="the same in a later document"
+        ),
         pytest.param("- " * 200 + "a", [(1, 2 * MAX_DEPTH + 1, "too-deep")], id="deep nesting in block style"),
         pytest.param("a: \u2028\n", [(1, 4, "not-text")], id="a Unicode line separator"),
         pytest.param("a: \x07\n", [(1, 4, "not-text")], id="a control character"),
