@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from releasectl.preview import wording
 from releasectl.preview.document import Plan, Preview
+from releasectl.preview.printable import printable
 
 LONGEST = 60_000
 """Characters of a comment at most: forges refuse longer ones (GitHub: 65,536)."""
@@ -92,4 +93,4 @@ def _safe(text: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return printable(" ".join(text.split()))

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from releasectl.preview import wording
 from releasectl.preview.document import Plan, Preview
+from releasectl.preview.printable import printable
 
 
 def as_text(plan: Plan) -> str:
@@ -15,7 +16,7 @@ def as_text(plan: Plan) -> str:
         lines += [*_preview(preview), ""]
     if plan.problems:
         lines += [*(wording.problem_words(problem) for problem in plan.problems), ""]
-    return "\n".join([*lines, wording.headline(plan)])
+    return "\n".join(printable(line) for line in [*lines, wording.headline(plan)])
 
 
 def _preview(one: Preview) -> Iterator[str]:

@@ -70,12 +70,13 @@ def plan(
 
     Exits 0, 1 if a manifest that the change concerns is invalid, and with --exit-code 1 if anything differs.
     """
+    from releasectl.preview.printable import printable
     from releasectl.preview.text import as_text
 
     with _opened(location, against) as sides:
         found = _plan(sides, release, rate)
     for problem in sides.faults:
-        click.echo(f"warning: {problem}", err=True)
+        click.echo(f"warning: {printable(problem)}", err=True)
     if output == "json":
         click.echo(json_text(found))
     elif output == "markdown":
@@ -91,7 +92,9 @@ def json_text(found: Plan) -> str:
     """The published shape, every field of it, in one spelling."""
     import json
 
-    return json.dumps(found.model_dump(mode="json", by_alias=True), indent=2, ensure_ascii=False)
+    from releasectl.preview.printable import printable_json
+
+    return printable_json(json.dumps(found.model_dump(mode="json", by_alias=True), indent=2, ensure_ascii=False))
 
 
 @dataclass(frozen=True)
