@@ -94,6 +94,7 @@ def forecast(desired: Desired, ramp: Sequence[Step], traffic: Traffic, given_rat
         runs=len(first.found.runs),
         seed=SEED,
         resolution_seconds=first.found.world.every.total_seconds(),
+        not_drawn=tuple(f"{one.metric} by {one.segments.by}" for one in policy.guardrails if one.segments),
         worlds=(_world(name, _good_words(case, superior), first), _world("harmful", _bad_words(case), second)),
     )
 

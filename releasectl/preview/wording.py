@@ -120,9 +120,10 @@ def assumptions(forecast: Forecast) -> str:
         f"{name} {100 * rate:.3g} %{'' if name in forecast.observed else ' (usual)'}"
         for name, rate in forecast.rates.items()
     )
+    groups = f"; groups of users are not simulated ({', '.join(forecast.not_drawn)})" if forecast.not_drawn else ""
     return (
         f"{forecast.requests_per_second:g} requests a second, {source}; stable's {rates}; "
-        f"{forecast.runs} simulated trials, times to {span(forecast.resolution_seconds)}"
+        f"{forecast.runs} simulated trials, times to {span(forecast.resolution_seconds)}{groups}"
     )
 
 

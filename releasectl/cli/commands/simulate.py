@@ -22,7 +22,7 @@ Examples:
   releasectl simulate press-sentiment --traffic 20          is that enough traffic for this policy?
   releasectl simulate press-sentiment --baseline error-rate=0.2% --effect error-rate=+0.5%
   releasectl simulate press-sentiment --effect tiny-bert/click-through=+1% --delay click-through=10m
-  releasectl simulate press-sentiment --segment language=es:5%,answered-wrong=+20% --runs 20
+  releasectl simulate press-desk --segment print=small:10%,correct=-30% --runs 20
   releasectl simulate press-sentiment --drift 30% --runs 10000 -o markdown
 
 \b

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from releasectl.controller.fleet import Traffic
 from releasectl.domain.release import Interface
 from releasectl.preview.contracts import breaks
-from releasectl.preview.forecast import no_forecast
+from releasectl.preview.forecast import forecast, no_forecast
 from releasectl.preview.ramp import exposure, ramp
 from releasectl.preview.stops import stops
+from releasectl.preview.wording import assumptions
 from tests.builders import NOW, a_desired, a_policy, a_release
 
 
@@ -62,6 +64,14 @@ def test_why_there_is_no_forecast_is_told(policy: Mapping[str, Any], why: str) -
     told = no_forecast(a_desired(policy=a_policy(**policy)))
     assert why in told
     assert bool(told) is bool(why)
+
+
+def test_a_forecast_says_which_groups_of_users_it_knows_nothing_of() -> None:
+    wrong = {"metric": "error-rate", "margin": {"points": 20}, "segments": {"by": "language"}}
+    desired = a_desired(policy=a_policy(guardrails=[wrong], maxDuration="5m"))
+    found = forecast(desired, ramp(desired), Traffic(), given_rate=50.0)
+    assert found.not_drawn == ("error-rate by language",)
+    assert assumptions(found).endswith("; groups of users are not simulated (error-rate by language)")
 
 
 def test_a_strangers_many_candidates_are_not_simulated() -> None:
