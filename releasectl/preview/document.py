@@ -166,8 +166,8 @@ class Forecast(Model):
     resolution_seconds: float
     """Time between looks in the simulation: times are no finer."""
     not_drawn: tuple[str, ...] = ()
-    """Groups of users that a guardrail holds in and the simulation does not know, such as ``wrong by language``: they can
-    take the candidate back, or let it wait, and their part of alpha is not spent here."""
+    """Groups of users that a guardrail holds in and the simulation does not know, such as ``wrong by language``. They
+    can take the candidate back, or let it wait, and their part of alpha is not spent here."""
     worlds: tuple[WorldForecast, ...]
 
 
