@@ -187,6 +187,10 @@ class Catalog:
         if isinstance(value, MetricSet):
             for index, metric in enumerate(value.spec.metrics):
                 self._metrics[metric.name].append((document, index))
+        elif document.kind == "MetricSet":
+            # What names one of them is told what is wrong with it, not that there is none.
+            for index, name in loose.metrics_of_set(document):
+                self._metrics[name].append((document, index))
         elif isinstance(value, Release):
             for key in crosscheck.route_keys(value):
                 self._routes[key].append(document)
@@ -305,8 +309,7 @@ class Catalog:
                 if name := loose.name_at(document, "spec", field):
                     self._referred(document, kind, field, name, found)
         if document.value is None and document.kind == "PromotionPolicy":
-            sets = [d for (kind, _), same in self._index.items() if kind == "MetricSet" for d in same]
-            known = {*self._metrics, *BUILT_IN, *(name for one in sets for name in loose.names_of_metrics(one))}
+            known = self._metrics.keys() | BUILT_IN.keys()
             hidden = {name for result in self._broken for name in result.mentions or ()}
             for path, name in loose.metrics_of_policy(document):
                 if name not in known | hidden:

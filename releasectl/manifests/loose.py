@@ -31,9 +31,9 @@ def metrics_of_policy(document: Document) -> Iterator[tuple[tuple[Step, ...], st
                 yield path, name
 
 
-def names_of_metrics(document: Document) -> Iterator[str]:
-    """The metrics that a metric set declares, wrong or not."""
+def metrics_of_set(document: Document) -> Iterator[tuple[int, str]]:
+    """Index and name of each metric that a metric set declares, whatever else is wrong with it."""
     entries = descend(document.root, "spec", "metrics")
     for index in range(len(entries.items) if isinstance(entries, Sequence) else 0):
         if name := name_at(document, "spec", "metrics", index, "name"):
-            yield name
+            yield index, name

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from releasectl.errors import ManifestError
 from releasectl.manifests.catalog import Catalog
 from tests.unit.manifests.texts import FULL, METRICS, POLICY, REPOSITORY
 
@@ -48,10 +51,16 @@ def test_a_policy_tells_its_mistake_and_the_metrics_that_nothing_declares() -> N
     }
 
 
-def test_metrics_of_a_set_that_is_wrong_itself_count_as_declared() -> None:
-    codes = {
-        code
-        for file, _, code in found(policies_production=wrong(POLICY), metrics_desk=wrong(METRICS))
-        if file == POLICY_FILE
-    }
-    assert codes == {"unknown-field"}
+@pytest.mark.parametrize("policy", [POLICY, wrong(POLICY)], ids=["of the right shape", "of the wrong shape"])
+def test_a_policy_is_not_told_that_metrics_are_missing_whose_set_is_wrong(policy: str) -> None:
+    codes = {problem[::2] for problem in found(policies_production=policy, metrics_desk=wrong(METRICS))}
+    wrong_ones = ["metrics/desk.yaml"] if policy == POLICY else ["metrics/desk.yaml", POLICY_FILE]
+    assert codes >= {(file, "unknown-field") for file in wrong_ones}
+    assert "unknown-name" not in {code for _, code in codes}
+
+
+def test_a_metric_that_is_declared_wrong_is_not_read_as_the_built_in_one() -> None:
+    text = METRICS.replace("name: slow", "name: error-rate")
+    files = {**REPOSITORY, "metrics/desk.yaml": wrong(text).encode()}
+    with pytest.raises(ManifestError, match="unheardOf"):
+        Catalog.build(files).resolve("press")
