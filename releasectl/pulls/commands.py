@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal, get_args
 
 from releasectl.domain.roles import Right
@@ -20,9 +21,10 @@ MOST = 5
 """Commands of one comment; what comes after them is not heeded."""
 LONGEST_REASON = 500
 
-_LINE = re.compile(r"/releasectl(?:[ \t]+(?P<verb>\S+))?(?:[ \t]+(?P<release>\S+))?(?:[ \t]+(?P<reason>.*\S))?[ \t]*")
+_CALL = "/releasectl"
+_GAP = re.compile(r"[ \t]+")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
-_HIDDEN = re.compile(r"<!--.*?(-->|\Z)", re.DOTALL)
+_HIDDEN = re.compile(r"<!--.*?(?:-->|\Z)|<pre\b.*?(?:</pre>|\Z)", re.DOTALL | re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -40,13 +42,18 @@ class Command:
 
 def commands_in(body: str) -> tuple[Command, ...]:
     """The commands of a comment, in order."""
-    found = []
-    for line in _spoken(_HIDDEN.sub("", body.replace("\r\n", "\n"))):
-        parts = _LINE.fullmatch(line)
-        if parts:
-            reason = " ".join((parts["reason"] or "").split())[:LONGEST_REASON]
-            found.append(Command((parts["verb"] or "")[:40], parts["release"], reason))
-    return tuple(found[:MOST])
+    lines = _spoken(_HIDDEN.sub("", body.replace("\r\n", "\n")))
+    return tuple(islice((command for line in lines if (command := _command(line))), MOST))
+
+
+def _command(line: str) -> Command | None:
+    """Read in one go from left to right: anybody may write a line of a million blanks."""
+    if not line.startswith(_CALL):
+        return None
+    called, verb, release, reason = (*_GAP.split(line.rstrip(" \t"), maxsplit=3), "", "", "")[:4]
+    if called != _CALL or any(character.isspace() for character in verb + release):
+        return None
+    return Command(verb[:40], release or None, " ".join(reason.split())[:LONGEST_REASON])
 
 
 def _spoken(body: str) -> Iterator[str]:

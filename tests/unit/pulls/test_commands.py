@@ -27,6 +27,8 @@ from releasectl.pulls.commands import LONGEST_REASON, MOST, Command, commands_in
         ("```\n~~~\n/releasectl rollback shop\n```", []),
         ("<!--\n/releasectl rollback shop\n-->", []),
         ("<!--\n/releasectl rollback shop", []),
+        ("<pre>\n/releasectl rollback shop\n</pre>\n/releasectl status", [Command("status")]),
+        ("/releasectl\u00a0rollback shop", []),
         ("/releasectlrollback shop", []),
         ("/Releasectl rollback shop", []),
         ("", []),
@@ -34,6 +36,12 @@ from releasectl.pulls.commands import LONGEST_REASON, MOST, Command, commands_in
 )
 def test_only_what_begins_a_line_that_somebody_says_is_a_command(body: str, found: list[Command]) -> None:
     assert list(commands_in(body)) == found
+
+
+@pytest.mark.parametrize("line", ["/releasectl" + " \t" * 500_000 + ".", "/releasectl a b" + " " * 1_000_000 + "\n."])
+def test_a_line_of_a_million_blanks_takes_no_time(line: str) -> None:
+    # The square of it, as by trying where each blank belongs, would never end.
+    assert len(commands_in(line)) == 1
 
 
 def test_one_comment_commands_a_few_things_at_most() -> None:
