@@ -141,6 +141,9 @@ class Proposer:
             return Standing(error.message, now, fault=True)
         except ManifestError as error:
             return Standing(f"the manifest cannot be edited: {error.problems[0]}", now, fault=True)
+        except Exception as error:
+            log.exception("fault in releasectl", subscription=subscription.name)
+            return Standing(f"a fault of releasectl ({type(error).__name__})", now, fault=True)
 
     # --- offers -----------------------------------------------------------------------------------------
 

@@ -61,6 +61,8 @@ class Bots:
         self.world = world
         self.pulling = Pulling(world)
         self.shelf = Shelf()
+        self.serves: dict[str, Shelf] = {}
+        """Shelves of other addresses."""
         world.write("subscriptions/bot.yaml", SUBSCRIPTION)
         self._repo = GitRepo(str(world.origin), mirror=world.folder / "bots")
         self.begin()
@@ -93,8 +95,8 @@ class Bots:
         self._repo.close()
         self.pulling.close()
 
-    def _registry(self, _: MlflowModel | OciTags) -> Shelf:
-        return self.shelf
+    def _registry(self, source: MlflowModel | OciTags) -> Shelf:
+        return self.serves.get(source.url, self.shelf) if isinstance(source, MlflowModel) else self.shelf
 
 
 @pytest.fixture
@@ -199,6 +201,17 @@ def test_a_registry_that_is_down_changes_nothing_and_hinders_nobody(bots: Bots) 
     assert (bots.pulls, bots.world.read("releases/shop.yaml")) == ([], before)
     bots.shelf.newest_is = offer("7")
     assert bots.look() == "#1 proposes app 7", "it goes on by itself once the cause is gone"
+
+
+def test_a_fault_of_ours_in_one_subscription_hinders_no_other(bots: Bots) -> None:
+    other = SUBSCRIPTION.replace("name: bot", "name: a-first")
+    bots.world.write("subscriptions/other.yaml", other.replace("5000", "5001").replace("labels: [models]", ""))
+    broken, sound = Shelf(), bots.shelf
+    broken.newest_is = replace(offer("9"), facts=(("size", 3),))  # type: ignore[arg-type]
+    bots.serves["http://127.0.0.1:5001"] = broken
+    sound.newest_is = offer("7")
+    assert "proposes app 7" in bots.look()
+    assert bots.proposer.standing["a-first"].told == "a fault of releasectl (TypeError)"
 
 
 def test_a_branch_that_was_pushed_before_a_crash_is_used(bots: Bots, monkeypatch: pytest.MonkeyPatch) -> None:

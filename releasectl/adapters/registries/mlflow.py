@@ -102,13 +102,14 @@ class MlflowRegistry:
     async def _digest_of_files(self, root: str) -> str:
         """One digest over all files below a folder: of each its path and its own digest."""
         digests: dict[str, str] = {}
-        left, folders = _MAX_BYTES, [root]
+        left, folders, read = _MAX_BYTES, [root], 0
         while folders:
+            read += 1
             folder = folders.pop()
             listed = await self._web.get(self._base + _FILES, params={"path": folder}, headers=self._token())
             if listed.status_code != httpx.codes.OK:
                 raise self._web.refused(listed.status_code)
-            for file in self._web.json(listed).get("files", ()):
+            for file in self._files_in(listed):
                 path = f"{folder}/{file['path']}"
                 if file.get("is_dir"):
                     folders.append(path)
@@ -117,9 +118,17 @@ class MlflowRegistry:
                 digest, length = await self._web.digest(url, headers=self._token(), max_bytes=left)
                 digests[path.removeprefix(root + "/")] = digest
                 left -= length
-            if len(digests) + len(folders) > _MAX_FILES:
+            # Folders that were read count too: a server may list one within itself without end.
+            if len(digests) + len(folders) + read > _MAX_FILES:
                 raise Unavailable(f"{self._source.model} on {self._web.name} has more than {_MAX_FILES} files")
         return digest_of(digests)
+
+    def _files_in(self, response: httpx.Response) -> list[dict[str, Any]]:
+        files = self._web.json(response).get("files", [])
+        if isinstance(files, list) and all(isinstance(file, dict) and "path" in file for file in files):
+            return files
+        # What is left out of a digest is not identified by it.
+        raise Unavailable(f"{self._web.name} lists the files of {self._source.model} in a way that is not understood")
 
     # --- asking -----------------------------------------------------------------------------------------
 

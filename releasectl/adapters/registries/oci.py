@@ -28,6 +28,8 @@ _MANIFESTS = ", ".join(
     )
 )
 _MAX_PAGES = 100
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+"""As the distribution specification has them; what else a registry may list is left out."""
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 
 
@@ -137,7 +139,7 @@ class OciRegistry:
 
 def highest(tags: Sequence[str], pattern: str) -> str | None:
     """The highest of the tags that match as a whole; runs of digits are compared as numbers."""
-    matching = [tag for tag in tags if re.fullmatch(pattern, tag)]
+    matching = [tag for tag in tags if _TAG.fullmatch(tag) and re.fullmatch(pattern, tag)]
     return max(matching, key=_ordered, default=None)
 
 

@@ -74,3 +74,28 @@ def test_faults_of_a_server_are_told(answer: httpx.Response, error: type[Excepti
 def test_a_server_that_is_gone_is_unavailable() -> None:
     with pytest.raises(Unavailable, match="cannot be reached"):
         newest(MlflowModel(type="mlflow", url="http://127.0.0.1:1", model="words"))
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ([{"path": "again", "is_dir": True}], "has more than 2000 files"),
+        (["weights"], "in a way that is not understood"),
+        ({"path": "weights"}, "in a way that is not understood"),
+    ],
+    ids=["a folder within itself", "names alone", "one for many"],
+)
+def test_a_listing_that_has_no_end_or_no_sense_is_given_up(files: object, told: str) -> None:
+    def handle(request: httpx.Request) -> httpx.Response:
+        path = request.url.path
+        if path.endswith("/search"):
+            return httpx.Response(200, json={"model_versions": [{"version": "1", "status": "READY"}]})
+        if path.endswith("/get-artifact"):
+            return httpx.Response(200, text="flavors: {}")
+        if path.endswith("/get-download-uri"):
+            return httpx.Response(200, json={"artifact_uri": "mlflow-artifacts:/1/model"})
+        return httpx.Response(200, json={"files": files})
+
+    source = MlflowModel(type="mlflow", url="http://127.0.0.1:5000", model="words")
+    with pytest.raises(Unavailable, match=told):
+        newest(source, httpx.MockTransport(handle))

@@ -48,6 +48,10 @@ def test_the_highest_tag_is_the_highest_number(tags: list[str], expected: str | 
     assert highest(tags, r"v?\d+(\.\d+)*") == expected
 
 
+def test_what_no_tag_may_be_is_left_out() -> None:
+    assert highest(["1.0", "9" * 5000, "7\u00b2", "../8", ""], ".*") == "1.0"
+
+
 def test_a_release_is_above_its_candidates() -> None:
     assert highest(["1.0-rc2", "1.0", "1.0-rc10"], ".*") == "1.0"
     assert highest(["1.0-rc2", "1.0-rc10"], ".*") == "1.0-rc10"
