@@ -322,6 +322,9 @@ class Desk:
             await work
         except ReleasectlError as error:
             log.warning("a pull request waits", number=number, error=error.message, hint=error.hint)
+        except Exception:
+            # What it holds is a stranger's: were it to find a fault of ours, others' commands must still be heard.
+            log.exception("fault in releasectl", where="pull requests", number=number)
 
     def _forget(self, now: datetime) -> None:
         for number in [n for n, known in self._known.items() if now - known.seen_at > WATCHED]:

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from releasectl.domain.decision import PersonAction
+from releasectl.ports import CheckState
 from tests.scenarios.pulling import ALICE, FORGED, Pulling
 from tests.scenarios.world import World, run_git
 
@@ -129,6 +130,27 @@ async def test_pull_requests_that_cannot_be_read_keep_no_others_from_being_check
     pulling.world.clock.at += timedelta(minutes=3)
     await pulling.desk.look()
     assert pulling.status(lost)[0] == "success"
+
+
+async def test_a_fault_of_ours_at_one_pull_request_keeps_no_command_from_being_heard(
+    pulling: Pulling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = await merged_and_on_trial(pulling)
+    await pulling.open("odd", {"notes.md": "x"})
+    talk = await pulling.open("talk", {"more.md": "x"})
+    real = pulling.forge.set_status
+
+    async def odd(sha: str, state: CheckState, *, context: str, description: str, url: str = "") -> None:
+        if sha == pulling.forge.heads("odd"):
+            raise KeyError("nobody thought of this")
+        await real(sha, state, context=context, description=description, url=url)
+
+    monkeypatch.setattr(pulling.forge, "set_status", odd)
+    pulling.say(number, "alice", "/releasectl rollback shop")
+    await pulling.desk.look()
+    assert pulling.status(talk)[0] == "success"
+    await pulling.world.run_for(2)
+    assert pulling.world.reasons()[-1] == "ROLLBACK Requested"
 
 
 async def test_many_releases_get_a_few_comments_and_none_is_said_to_have_left(
