@@ -26,7 +26,7 @@ class Traffic:
 
     requests_per_second: float | None = None
     rates: Mapping[str, float] = field(default_factory=dict)
-    """Stable's rate of each metric."""
+    """Stable's rate of each metric, or its mean."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,9 @@ def _measured(record: Mapping[str, Any]) -> Traffic:
     rates = {}
     for row in record["decision"].get("evidence", ()):
         stable = row.get("stable", {})
-        if stable.get("trials"):
+        if stable.get("mean") is not None:
+            rates[row["metric"]] = float(stable["mean"])
+        elif stable.get("trials"):
             # Half an event keeps a rate of which none was seen from being impossible.
             rates[row["metric"]] = (stable.get("events", 0) + 0.5) / (stable["trials"] + 1)
     for reading in record["given"]["observed"].get("readings", {}).values():

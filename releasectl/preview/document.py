@@ -158,7 +158,9 @@ class Forecast(Model):
     requests_per_second: float
     traffic: Literal["observed", "given", "assumed"]
     rates: Mapping[str, float]
-    """Stable's rate of each metric."""
+    """Stable's rate of each metric, as a fraction; a mean in its own unit."""
+    units: Mapping[str, str] = {}
+    """The unit, perhaps empty, of each metric that is a mean."""
     observed: tuple[str, ...] = ()
     """Metrics whose rate was observed; the others' are the usual ones."""
     runs: int

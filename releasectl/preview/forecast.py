@@ -24,10 +24,10 @@ from releasectl.domain.strategy import Shadow
 from releasectl.preview.document import Estimate, Forecast, Step, StepForecast, WorldForecast
 from releasectl.simulate.case import Case, case_of
 from releasectl.simulate.summary import Runs
-from releasectl.simulate.supposed import USUAL, equal_world, harmful_world, worthwhile_world
+from releasectl.simulate.supposed import equal_world, harmful_world, usual, worthwhile_world
 from releasectl.simulate.together import simulate_together
 from releasectl.simulate.trial import Run
-from releasectl.simulate.world import Rate, World
+from releasectl.simulate.world import World
 
 ASSUMED_PER_SECOND = 100.0
 """Traffic that is supposed where nobody has said or seen any; told beside every number."""
@@ -60,9 +60,7 @@ def no_forecast(desired: Desired) -> str:
         return f"more than {MOST_CANDIDATES} candidates are not simulated"
     if any(one.segments and one.segments.must_pass for one in policy.guardrails):
         return "groups of users that must each be proven harmless are not simulated"
-    judged = [*(one.metric for one in policy.guardrails), *(one.metric for one in policy.objectives)]
-    means = [name for name in judged if desired.metrics[name].kind != "proportion"]
-    return f"means are not simulated: {', '.join(means)}" if means else ""
+    return ""
 
 
 def forecast(desired: Desired, ramp: Sequence[Step], traffic: Traffic, given_rate: float | None) -> Forecast:
@@ -76,7 +74,7 @@ def forecast(desired: Desired, ramp: Sequence[Step], traffic: Traffic, given_rat
     world = World(
         requests_per_second=rate,
         rates={
-            name: Rate(known.get(name, USUAL[metric.direction]), {}, metric.maturity)
+            name: replace(usual(metric), baseline=known[name]) if name in known else usual(metric)
             for name, metric in case.desired.metrics.items()
         },
         every=timedelta(seconds=span),
@@ -91,6 +89,7 @@ def forecast(desired: Desired, ramp: Sequence[Step], traffic: Traffic, given_rat
         traffic=source,
         rates={name: _rounded(one.baseline, 6) for name, one in world.rates.items()},
         observed=tuple(sorted(known)),
+        units={name: metric.unit or "" for name, metric in case.desired.metrics.items() if metric.kind == "mean"},
         runs=len(first.found.runs),
         seed=SEED,
         resolution_seconds=first.found.world.every.total_seconds(),

@@ -109,6 +109,11 @@ def likely(preview: Preview, step: Step) -> str:
     return ""
 
 
+def _level(forecast: Forecast, name: str, rate: float) -> str:
+    unit = forecast.units.get(name)
+    return f"{100 * rate:.3g} %" if unit is None else f"{rate:.4g} {unit}".rstrip()
+
+
 def assumptions(forecast: Forecast) -> str:
     """What the numbers hold for."""
     source = {
@@ -117,7 +122,7 @@ def assumptions(forecast: Forecast) -> str:
         "assumed": "assumed, because none is known; --rate says otherwise",
     }[forecast.traffic]
     rates = ", ".join(
-        f"{name} {100 * rate:.3g} %{'' if name in forecast.observed else ' (usual)'}"
+        f"{name} {_level(forecast, name, rate)}{'' if name in forecast.observed else ' (usual)'}"
         for name, rate in forecast.rates.items()
     )
     groups = f"; groups of users are not simulated ({', '.join(forecast.not_drawn)})" if forecast.not_drawn else ""
