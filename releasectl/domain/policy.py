@@ -76,7 +76,15 @@ class Objective(Model):
     goal: Literal["superior", "non-inferior"] = "non-inferior"
     margin: Margin = Margin(points=1.0)
     """For non-inferior: how much worse than stable still passes. For superior: the gain worth finding, by which
-    `plan` tells how long it takes; what must be proven is any gain at all."""
+    `plan` tells how long it takes; what must be proven is any gain at all, or ``atLeast``."""
+    at_least: Margin | None = None
+    """For superior: the least gain that must be proven, where any gain at all is too little."""
+
+    @model_validator(mode="after")
+    def _superior(self) -> Objective:
+        if self.at_least is not None and self.goal != "superior":
+            raise ValueError("atLeast is a gain: it needs goal: superior")
+        return self
 
 
 class Outage(Model):

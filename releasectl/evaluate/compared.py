@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from releasectl.domain.metric import Metric
 from releasectl.domain.policy import Margin
-from releasectl.evaluate.comparison import Comparison
+from releasectl.evaluate.comparison import Claim, Comparison
 from releasectl.evaluate.means import MeanComparison
 
 AnyComparison = Comparison | MeanComparison
@@ -18,7 +16,7 @@ def comparison_of(
     *,
     candidate: str,
     margin: Margin,
-    claim: Literal["non-inferior", "superior"],
+    claim: Claim,
     alpha: float,
     total_alpha: float,
     min_samples: int,

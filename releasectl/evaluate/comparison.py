@@ -34,6 +34,7 @@ TUNED_RATE = 0.1
 TUNED_TICKS = 10
 
 State = Mapping[str, Any]
+Claim = Literal["non-inferior", "superior", "superior-by"]
 
 
 class Reading(NamedTuple):
@@ -89,13 +90,14 @@ def _starts() -> stats.Starts:
 class Comparison:
     """``alpha`` is this comparison's part of the policy's. ``direction`` tells which way of the rate is better.
 
-    ``claim`` is what promotion needs: ``non-inferior`` (within the margin) or ``superior``.
+    ``claim`` is what promotion needs: ``non-inferior`` (within the margin), ``superior`` by anything, or
+    ``superior-by`` (by more than the margin).
     """
 
     candidate: str
     direction: Literal["lower", "higher"]
     margin: Margin
-    claim: Literal["non-inferior", "superior"]
+    claim: Claim
     alpha: float
     total_alpha: float
     min_samples: int
@@ -220,14 +222,24 @@ class Comparison:
 
     @cached_property
     def _safe(self) -> stats.StratifiedProportion:
-        superior = self.claim == "superior"
+        margin, kind = self._to_prove
         return stats.StratifiedProportion(
-            v_opt=self._v_opt,
-            alpha_opt=self.total_alpha,
-            claim="better",
-            margin=0.0 if superior else self._stratified_margin,
-            margin_kind="absolute" if superior or self.margin.points is not None else "relative",
+            v_opt=self._v_opt, alpha_opt=self.total_alpha, claim="better", margin=margin, margin_kind=kind
         )
+
+    @property
+    def _to_prove(self) -> tuple[float, Literal["absolute", "relative"]]:
+        """Where what must be proven begins; a gain is a negative margin."""
+        if self.claim == "superior":
+            return 0.0, "absolute"
+        if self.margin.points is not None:
+            points = self.margin.points / 100
+            return (points if self.claim == "non-inferior" else -points), "absolute"
+        if self.claim == "non-inferior":
+            return self._stratified_margin, "relative"
+        gain = (self.margin.percent or 0.0) / 100
+        # Of harm the arms come swapped: p_c < (1 - g) p_b is p_b > p_c / (1 - g).
+        return (-gain / (1 - gain) if self.direction == "lower" else -gain), "relative"
 
     @property
     def _stratified_margin(self) -> float:

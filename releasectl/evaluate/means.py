@@ -19,7 +19,7 @@ from releasectl.domain.metric import STEPS, Clip, Covariate
 from releasectl.domain.observation import Block, Counts, Values
 from releasectl.domain.policy import Margin
 from releasectl.domain.release import STABLE
-from releasectl.evaluate.comparison import TUNED_TICKS, Limits, Reading, State, finite
+from releasectl.evaluate.comparison import TUNED_TICKS, Claim, Limits, Reading, State, finite
 
 if TYPE_CHECKING:
     from numpy import float64
@@ -71,7 +71,7 @@ class MeanComparison:
     candidate: str
     direction: Literal["lower", "higher"]
     margin: Margin
-    claim: Literal["non-inferior", "superior"]
+    claim: Claim
     alpha: float
     total_alpha: float
     min_samples: int
@@ -205,7 +205,8 @@ class MeanComparison:
 
     @cached_property
     def _safe(self) -> stats.MeanDifference:
-        return self._rule("better", self.total_alpha, 0.0 if self.claim == "superior" else self._edge)
+        edges = {"non-inferior": self._edge, "superior": 0.0, "superior-by": -self._gain}
+        return self._rule("better", self.total_alpha, edges[self.claim])
 
     @cached_property
     def _difference(self) -> stats.MeanDifference:
@@ -220,6 +221,10 @@ class MeanComparison:
             margin_kind="absolute" if self.margin.units is not None else "relative",
             worse="higher" if self.direction == "lower" else "lower",
         )
+
+    @property
+    def _gain(self) -> float:
+        return self.margin.units / self.clip.step if self.margin.units else (self.margin.percent or 0.0) / 100
 
     @property
     def _edge(self) -> float:

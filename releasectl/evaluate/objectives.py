@@ -12,7 +12,7 @@ from releasectl.evaluate.compared import AnyComparison, comparison_of
 from releasectl.evaluate.comparison import Reading
 from releasectl.evaluate.guardrails import DEAD_BAND
 from releasectl.evaluate.trust import unreadable
-from releasectl.evaluate.wording import difference, rates
+from releasectl.evaluate.wording import difference, margin_in_words, rates
 
 
 def objective_comparison(policy: PolicySpec, objective: Objective, metric: Metric, candidate: str) -> AnyComparison:
@@ -20,8 +20,8 @@ def objective_comparison(policy: PolicySpec, objective: Objective, metric: Metri
     return comparison_of(
         metric,
         candidate=candidate,
-        margin=objective.margin,
-        claim=objective.goal,
+        margin=objective.at_least or objective.margin,
+        claim="superior-by" if objective.at_least else objective.goal,
         alpha=policy.alpha,
         total_alpha=policy.alpha,
         min_samples=policy.min_samples,
@@ -56,12 +56,21 @@ def judge_objective(comparison: AnyComparison, objective: Objective, numbers: Re
         upper=numbers.upper,
         log_e=round(numbers.safe_peak, 9),
         threshold=round(threshold, 9),
-        margin=0.0 if objective.goal == "superior" else comparison.margin_as_difference(numbers.stable),
+        margin=_accepted(comparison, numbers),
     )
+
+
+def _accepted(comparison: AnyComparison, numbers: Reading) -> float | None:
+    """The accepted worsening; negative where a gain is asked for."""
+    if comparison.claim == "superior":
+        return 0.0
+    margin = comparison.margin_as_difference(numbers.stable)
+    return -margin if margin is not None and comparison.claim == "superior-by" else margin
 
 
 def _sentence(state: MetricState, objective: Objective, numbers: Reading, unit: str | None, raw: Raw | None) -> str:
     claim = "better than stable" if objective.goal == "superior" else "no worse than the margin allows"
+    claim = f"better than stable by {margin_in_words(objective.at_least, unit)}" if objective.at_least else claim
     match state:
         case MetricState.OK:
             return f"{rates(numbers, unit)}, {difference(numbers, unit)}: proven {claim}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from releasectl.domain.evidence import Arm
+from releasectl.domain.policy import Margin
 from releasectl.evaluate.comparison import Reading
 
 
@@ -24,6 +25,13 @@ def difference(numbers: Reading, unit: str | None) -> str:
 def amount(value: float, unit: str | None, *, sign: str = "") -> str:
     """A difference with its unit: ``2 points``, ``5 ms``, ``5`` where the metric names none."""
     return f"{_number(value, unit, sign)} {'points' if unit is None else unit}".rstrip()
+
+
+def margin_in_words(margin: Margin, unit: str | None) -> str:
+    """``2 points``, ``5 ms`` or ``10 %``."""
+    if margin.percent is not None:
+        return f"{margin.percent:g} %"
+    return amount(margin.units if margin.units is not None else (margin.points or 0.0) / 100, unit)
 
 
 def _level(arm: Arm, unit: str | None) -> str:

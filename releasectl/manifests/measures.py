@@ -30,6 +30,12 @@ def check_measures(document: Document, metric_of: Callable[[str], Metric | None]
         metric = metric_of(objective.metric)
         if metric is not None and objective.goal == "non-inferior":
             yield from _margin(document, ("spec", "objectives", index, "margin"), objective.margin, metric)
+        if metric is not None and objective.at_least is not None:
+            place = ("spec", "objectives", index, "atLeast")
+            yield from _margin(document, place, objective.at_least, metric)
+            if metric.direction == "lower" and (objective.at_least.percent or 0) >= 100:
+                message = f"{metric.name} cannot become less than nothing"
+                yield at(document, place, message, "a gain below 100 %", "out-of-range")
 
 
 def bandit_tolerance_has_no_unit(given: Given) -> Iterator[Problem]:

@@ -82,7 +82,8 @@ def _guardrail(guardrail: Guardrail, metric: Metric) -> Iterator[Stop]:
 
 def _objective(objective: Objective, metric: Metric) -> str:
     if objective.goal == "superior":
-        return f"{metric.name} must be proven better than stable's before promotion"
+        least = f" by {_margin(objective.at_least)}" if objective.at_least else ""
+        return f"{metric.name} must be proven better than stable's{least} before promotion"
     return f"{metric.name} must be proven no more than {_margin(objective.margin)} worse than stable's before promotion"
 
 

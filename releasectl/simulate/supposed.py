@@ -41,12 +41,15 @@ def harmful_world(case: Case, world: World) -> World:
 
 
 def worthwhile_world(case: Case, world: World) -> World:
-    """Without difference in guardrails, and better by the margin in every objective that must be superior."""
+    """Without difference in guardrails, and better in every objective that must be superior: by the margin, or by twice
+    the gain that must be proven where one is asked for."""
     found = equal_world(world)
     for objective in case.desired.policy.spec.objectives:
         if objective.goal == "superior":
             better = -1 if case.desired.metrics[objective.metric].direction == "lower" else 1
-            gain = better * accepted(objective.margin, world.rates[objective.metric])
+            rate = world.rates[objective.metric]
+            least = objective.at_least
+            gain = better * (2 * accepted(least, rate) if least else accepted(objective.margin, rate))
             found = _with(case, found, objective.metric, gain)
     return found
 
