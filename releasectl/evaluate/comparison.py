@@ -5,6 +5,9 @@ ledger), blocks fold into it one after the other, and reading it gives numbers. 
 of two e-processes, an exact one that needs no large numbers and a stratified one that is sharper once
 they are there; absence of harm and superiority by a stratified one (``releasectl.stats``).
 
+Looks that hold too little of an arm are joined with those after them (``joining``). Every look is a tick all the same,
+without trials where there is nothing to compare yet: that changes no evidence, and a tick goes on telling the time.
+
 The folding itself is done on arrays (``Folded``): a release is one entry, a simulation thousands, and both
 get the same bits.
 """
@@ -23,6 +26,7 @@ from releasectl.domain.evidence import Arm
 from releasectl.domain.observation import Block
 from releasectl.domain.policy import Margin
 from releasectl.domain.release import STABLE
+from releasectl.evaluate.joining import Pair, joined
 
 if TYPE_CHECKING:
     from numpy import float64
@@ -30,8 +34,13 @@ if TYPE_CHECKING:
 
 EXACT_PART = 0.5
 """Weight of the exact e-process in the mean; fixed in advance, so the mean is an e-process too."""
+LEAST = 2
+"""Trials that each arm has in what is compared at least. The exact part would do with one; but one trial tells nothing
+of its arm's variance, and with the variance of both arms together intervals miss a candidate that is far worse."""
 TUNED_RATE = 0.1
 TUNED_TICKS = 10
+
+_NOTHING: Pair = [[0, 0], [0, 0]]
 
 State = Mapping[str, Any]
 Claim = Literal["non-inferior", "superior", "superior-by"]
@@ -112,21 +121,26 @@ class Comparison:
         state = state or self._fresh()
         if not blocks:
             return state
-        counts = [(block.arms.get(STABLE), block.arms.get(self.candidate)) for block in blocks]
-        b = [(arm.events, arm.trials) if arm else (0, 0) for arm, _ in counts]
-        c = [(arm.events, arm.trials) if arm else (0, 0) for _, arm in counts]
-        step = [(n_b, n_c) for block, (_, n_b), (_, n_c) in zip(blocks, b, c, strict=True) if block.epoch >= step_epoch]
-        kept = state["step"] if state["epoch"] == step_epoch else [0, 0]
+        pairs = [[_counted(block, STABLE), _counted(block, self.candidate)] for block in blocks]
+        epochs = [block.epoch for block in blocks]
+        whole, waiting = joined(state.get("waiting", {}), zip(epochs, pairs, strict=True), LEAST)
+        ticks = [pair or _NOTHING for pair in whole]
         counted = stats.Trials.of_good(
-            x_b=[x for x, _ in b], n_b=[n for _, n in b], x_c=[x for x, _ in c], n_c=[n for _, n in c]
+            x_b=[b[1] for b, _ in ticks],
+            n_b=[b[0] for b, _ in ticks],
+            x_c=[c[1] for _, c in ticks],
+            n_c=[c[0] for _, c in ticks],
         )
-        after = self.fold_arrays(decoded(state), counted)
-        return _encoded(after) | {
-            "stable": [state["stable"][0] + sum(n for _, n in b), state["stable"][1] + sum(x for x, _ in b)],
-            "tried": [state["tried"][0] + sum(n for _, n in c), state["tried"][1] + sum(x for x, _ in c)],
-            "step": [kept[0] + sum(n for n, _ in step), kept[1] + sum(n for _, n in step)],
+        step = [pair for epoch, pair in zip(epochs, pairs, strict=True) if epoch >= step_epoch]
+        kept = state["step"] if state["epoch"] == step_epoch else [0, 0]
+        after = _encoded(self.fold_arrays(decoded(state), counted)) | {
+            "stable": [had + sum(b[place] for b, _ in pairs) for place, had in enumerate(state["stable"])],
+            "tried": [had + sum(c[place] for _, c in pairs) for place, had in enumerate(state["tried"])],
+            "step": [had + sum(pair[arm][0] for pair in step) for arm, had in enumerate(kept)],
             "epoch": step_epoch,
         }
+        # At dense traffic nothing ever waits, and its states are those of always.
+        return after | {"waiting": waiting} if waiting else after
 
     def fold_arrays(self, folded: Folded, counted: stats.Trials) -> Folded:
         """Add ticks of events among trials, shape (..., ticks), at least one tick."""
@@ -310,6 +324,12 @@ def decoded(state: State) -> Folded:
         log_e=np.asarray(state["log_e"], dtype=np.float64),
         peak=np.asarray(state["peak"], dtype=np.float64),
     )
+
+
+def _counted(block: Block, variant: str) -> list[int]:
+    """Trials and events of one arm."""
+    arm = block.arms.get(variant)
+    return [arm.trials, arm.events] if arm else [0, 0]
 
 
 def _encoded(folded: Folded) -> dict[str, Any]:

@@ -1,13 +1,12 @@
 """A mean of one candidate against stable: the same questions as of a proportion, put to values.
 
-Sums come in by look and wait until both arms have enough for a tick, apart by the decision whose shares they were
-exposed under: within these, how many there are of each arm says nothing of how large they are. State is plain JSON,
-blocks fold into it one after the other. Sums are integers until a tick is made, so any split gives the same bits.
+Sums come in by look and wait until both arms have enough for a tick (``joining``). State is plain JSON, blocks fold
+into it one after the other. Sums are integers until a tick is made, so any split gives the same bits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,6 +19,7 @@ from releasectl.domain.observation import Block, Counts, Values
 from releasectl.domain.policy import Margin
 from releasectl.domain.release import STABLE
 from releasectl.evaluate.comparison import TUNED_TICKS, Claim, Limits, Reading, State, finite
+from releasectl.evaluate.joining import joined
 
 if TYPE_CHECKING:
     from numpy import float64
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 TICK = 10
 """Values that each arm has in a tick at least: fewer tell next to nothing of their variance."""
-WAITING = 20
-"""Decisions whose values may wait for more; of older ones the few that are left are let go."""
 SPREAD = STEPS / 30
 """Standard deviation that the evidence is tuned for where the metric does not say, in steps: ranges are wide, so that
 they cut little. Guessing ten times too small makes intervals a sixth wider, ten times too large three times as wide."""
@@ -93,32 +91,21 @@ class MeanComparison:
         state = state or self._fresh()
         if not blocks:
             return state
-        waiting = {epoch: [list(arm) for arm in pair] for epoch, pair in state["waiting"].items()}
-        totals = [list(state["stable"]), list(state["tried"])]
-        step = list(state["step"]) if state["epoch"] == step_epoch else [0, 0]
-        ticks = []
-        for block in blocks:
-            pair = [sums_of(block.arms.get(STABLE)), sums_of(block.arms.get(self.candidate))]
-            totals = [_added(had, new) for had, new in zip(totals, pair, strict=True)]
-            if block.epoch >= step_epoch:
-                step = [had + new[0] for had, new in zip(step, pair, strict=True)]
-            epoch = str(block.epoch)
-            held = waiting.pop(epoch, [[0] * 6, [0] * 6])
-            held = [_added(had, new) for had, new in zip(held, pair, strict=True)]
-            if min(arm[0] for arm in held) >= TICK:
-                ticks.append(held)
-            else:
-                waiting[epoch] = held
-        kept = sorted(waiting, key=int)[-WAITING:]
+        pairs = [[sums_of(block.arms.get(STABLE)), sums_of(block.arms.get(self.candidate))] for block in blocks]
+        epochs = [block.epoch for block in blocks]
+        whole, waiting = joined(state["waiting"], zip(epochs, pairs, strict=True), TICK)
+        ticks = [pair for pair in whole if pair is not None]
         after = state
         if ticks:
             b, c = [tick[0] for tick in ticks], [tick[1] for tick in ticks]
             after = _encoded(self.fold_arrays(decoded_means(state), b, c))
+        step = [pair for epoch, pair in zip(epochs, pairs, strict=True) if epoch >= step_epoch]
+        kept = state["step"] if state["epoch"] == step_epoch else [0, 0]
         return {name: after[name] for name in ("harm", "safe", "diff", "slope")} | {
-            "waiting": {epoch: waiting[epoch] for epoch in kept},
-            "stable": totals[0],
-            "tried": totals[1],
-            "step": step,
+            "waiting": waiting,
+            "stable": _total([state["stable"], *(b for b, _ in pairs)]),
+            "tried": _total([state["tried"], *(c for _, c in pairs)]),
+            "step": [had + sum(pair[arm][0] for pair in step) for arm, had in enumerate(kept)],
             "epoch": step_epoch,
         }
 
@@ -283,5 +270,5 @@ def _expected(sums: Sequence[float], n: float, mean: float | None = None) -> lis
     return [n * part for part in (*more, products + shift * before)]
 
 
-def _added(one: Sums, other: Sums) -> Sums:
-    return [a + b for a, b in zip(one, other, strict=True)]
+def _total(sums: Iterable[Sequence[int]]) -> Sums:
+    return [sum(parts) for parts in zip(*sums, strict=True)]

@@ -17,7 +17,7 @@ from releasectl.domain.metric import Metric
 from releasectl.domain.policy import Guardrail, Objective, PolicySpec
 from releasectl.domain.release import STABLE
 from releasectl.evaluate.compared import AnyComparison
-from releasectl.evaluate.comparison import Folded, decoded
+from releasectl.evaluate.comparison import LEAST, Folded, decoded
 from releasectl.evaluate.guardrails import DEAD_BAND, guardrail_comparison
 from releasectl.evaluate.means import FoldedMeans, MeanComparison, decoded_means
 from releasectl.evaluate.objectives import objective_comparison
@@ -51,8 +51,9 @@ def outlook(
     if found is None or row.state is MetricState.BAD or not (share and rest and row.tried.trials and row.stable.trials):
         return None
     comparison, folded, state = found
-    # Ticks as large as those so far have been on average.
-    each = max(1.0, row.tried.trials / max(1, folded.ticks))
+    # Ticks as large as looks have been on average; where hardly one held both arms, as small as can be compared.
+    each = max(LEAST * max(1.0, share / rest), row.tried.trials / max(1, folded.ticks))
+    so_far = round(row.tried.trials / each)
     ahead = _Ahead(comparison, folded, state, n_b=each * rest / share, n_c=each)
     now = row.tried.level or 0.0
     passing, harmful = math.log(1 / comparison.total_alpha), math.log(1 / comparison.alpha)
@@ -65,7 +66,7 @@ def outlook(
         to_fail=_samples(each, ahead.first(now, lambda f: float(f.peak) >= harmful - DEAD_BAND))
         if row.role == "guardrail"
         else None,
-        turns_at=_turning(ahead, now, folded.ticks, harmful) if row.role == "guardrail" else None,
+        turns_at=_turning(ahead, now, so_far, harmful) if row.role == "guardrail" else None,
         most=round(each * MOST_TICKS),
     )
 

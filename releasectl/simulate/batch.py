@@ -26,9 +26,10 @@ from releasectl.domain.policy import Guardrail, Objective
 from releasectl.domain.reward import ArmReward
 from releasectl.domain.strategy import Bandit
 from releasectl.evaluate.compared import AnyComparison
-from releasectl.evaluate.comparison import Limits, Reading, finite
+from releasectl.evaluate.comparison import LEAST, Limits, Reading, finite
 from releasectl.evaluate.evaluation import Evaluation
 from releasectl.evaluate.guardrails import guardrail_comparison, judge_guardrail, weights
+from releasectl.evaluate.joining import WaitingRuns, joined_runs
 from releasectl.evaluate.means import TICK, MeanComparison
 from releasectl.evaluate.objectives import judge_objective, objective_comparison
 from releasectl.simulate.case import START, Case, at_look
@@ -61,9 +62,8 @@ class _Compared:
     """Trials and events of stable and of the candidate; of a mean, trials, totals and squares. By run and arm."""
     step: Ints
     """Trials of stable and of the candidate in the present step; by run."""
-    waiting: NDArray[np.float64]
-    """Of a mean: sums of both arms that wait for a tick, and the epoch they are of; by run."""
-    waiting_epoch: Ints
+    waiting: WaitingRuns
+    """Sums of both arms that wait for more."""
 
     def add(self, counted: Counted, epoch: Ints) -> None:
         """Fold what became known at a look."""
@@ -71,29 +71,26 @@ class _Compared:
         trials = counted.trials[:, both]
         if isinstance(self.comparison, MeanComparison):
             sums = np.concatenate([trials[..., None], counted.values[:, both]], axis=2).astype(np.float64)
-            self._add_values(self.comparison, sums, counted.epoch)
+            # No covariate is simulated: the last three of its sums stay 0.
+            ticks = self._joined(np.pad(sums, ((0, 0), (0, 0), (0, 3))), counted.epoch, TICK)
+            self.folded = self.comparison.fold_arrays(self.folded, ticks[:, 0][:, None], ticks[:, 1][:, None])
         else:
             sums = np.stack([trials, counted.events[:, both]], axis=2)
-            n, x = trials[:, :, None], counted.events[:, both][:, :, None]
+            pairs = self._joined(sums, counted.epoch, LEAST)
+            n, x = pairs[:, :, 0, None], pairs[:, :, 1, None]
             ticks = stats.Trials.of_good(x_b=x[:, 0], n_b=n[:, 0], x_c=x[:, 1], n_c=n[:, 1])
             self.folded = self.comparison.fold_arrays(self.folded, ticks)
         self.totals += sums
         self.step += np.where((counted.epoch >= epoch)[:, None], trials, 0)
 
-    def _add_values(self, comparison: MeanComparison, sums: NDArray[np.float64], epoch: Ints) -> None:
-        """As ``MeanComparison.fold`` makes ticks. Values come in the order of their epochs here, so one place to
-        wait in is enough; runs without a whole tick get an empty one, which says nothing."""
-        self.waiting[self.waiting_epoch != epoch] = 0
-        self.waiting_epoch = epoch.copy()
-        self.waiting[:, :, :3] += sums
-        whole = self.waiting[:, :, 0].min(axis=1) >= TICK
-        ticks = np.where(whole[:, None, None], self.waiting, 0.0)
-        self.folded = comparison.fold_arrays(self.folded, ticks[:, 0][:, None], ticks[:, 1][:, None])
-        self.waiting[whole] = 0
+    def _joined(self, sums: NDArray[Any], epoch: Ints, least: int) -> NDArray[Any]:
+        """What there is to compare after a look, by run and arm; all 0 where there is nothing yet."""
+        whole, self.waiting = joined_runs(self.waiting, sums, epoch, least)
+        return whole
 
     def keep(self, rows: Bools) -> None:
         """Go on with some of the runs."""
-        for name in ("folded", "totals", "step", "waiting", "waiting_epoch"):
+        for name in ("folded", "totals", "step", "waiting"):
             setattr(self, name, _rows(getattr(self, name), rows))
 
     def arms(self, row: int) -> tuple[Arm, Arm]:
@@ -381,11 +378,9 @@ def _comparisons(case: Case, count: int) -> list[_Compared]:
         for rule, comparison in rules:
             mean = isinstance(comparison, MeanComparison)
             totals: NDArray[Any] = np.zeros((count, 2, 3)) if mean else np.zeros((count, 2, 2), dtype=np.int64)
-            step, none = np.zeros((count, 2), dtype=np.int64), np.full(count, -1)
-            waiting = np.zeros((count, 2, 6)) if mean else np.zeros((count, 0))
-            found.append(
-                _Compared(rule, comparison, column, comparison.fresh_arrays((count,)), totals, step, waiting, none)
-            )
+            step = np.zeros((count, 2), dtype=np.int64)
+            waiting = WaitingRuns(np.zeros((count, 2, 6)) if mean else totals.copy(), np.full(count, -1))
+            found.append(_Compared(rule, comparison, column, comparison.fresh_arrays((count,)), totals, step, waiting))
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -15,9 +16,12 @@ from hypothesis import strategies as st
 from releasectl.domain.evidence import VERDICT_OF, Evidence, MetricState, Verdict
 from releasectl.domain.metric import BUILT_IN, Metric
 from releasectl.domain.observation import Block, Counts, Observation, Reading, ReadState
-from releasectl.domain.policy import PolicySpec
+from releasectl.domain.policy import Margin, PolicySpec
+from releasectl.evaluate.compared import comparison_of
+from releasectl.evaluate.comparison import LEAST, Comparison, decoded
 from releasectl.evaluate.evaluation import evaluate
 from releasectl.evaluate.guardrails import jointly_harmful
+from releasectl.stats import Trials
 from tests.builders import NOW, a_block, a_policy, some_evidence
 
 ERRORS = BUILT_IN["error-rate"]
@@ -65,12 +69,14 @@ def steady(stable: float, tried: float, *, looks: int = 30, trials: int = 200) -
 
 arms = st.tuples(st.integers(0, 60), st.integers(0, 60)).map(lambda pair: (min(pair), max(pair)))
 looks = st.lists(st.builds(a_block, arms, arms), min_size=1, max_size=12)
+few = st.sampled_from([(0, 0), (0, 0), (0, 1), (1, 1), (1, 2)])
+sparse = st.lists(st.builds(a_block, few, few, epoch=st.integers(1, 3)), min_size=1, max_size=30)
 
 
 @pytest.mark.parametrize("margin", MARGINS)
 @pytest.mark.parametrize("metric", ["error-rate", "clicks"])
 @settings(max_examples=25, deadline=None)
-@given(blocks=looks, data=st.data())
+@given(blocks=looks | sparse, data=st.data())
 def test_c6_blocks_fold_in_any_split_to_the_same_bits(
     metric: str, margin: str, blocks: list[Block], data: st.DataObject
 ) -> None:
@@ -177,6 +183,106 @@ def test_c19_only_exposures_of_the_present_step_count_towards_its_samples() -> N
     row, _ = judged([*old, *steady(0.01, 0.01, looks=2)])
     assert row.step_trials == 400
     assert row.tried.trials == 2_400
+
+
+# --- little traffic -------------------------------------------------------------------------------------
+
+
+def comparison(metric: Metric = ERRORS, margin: str = "absolute") -> Comparison:
+    found = comparison_of(
+        metric,
+        candidate="next",
+        margin=Margin(**MARGINS[margin]),
+        claim="non-inferior",
+        alpha=0.05,
+        total_alpha=0.05,
+        min_samples=50,
+    )
+    assert isinstance(found, Comparison)
+    return found
+
+
+def one_by_one(stable: tuple[int, int], tried: tuple[int, int]) -> list[Block]:
+    """(events, trials) of both arms, spread evenly over looks at one request each."""
+    requests = [
+        (n / trials, arm, events * (n + 1) // trials - events * n // trials)
+        for arm, (events, trials) in enumerate([stable, tried])
+        for n in range(trials)
+    ]
+    return [
+        a_block(*((failed, 1) if arm == of else (0, 0) for of in (0, 1)), at=NOW + timedelta(seconds=second))
+        for second, (_, arm, failed) in enumerate(sorted(requests))
+    ]
+
+
+def test_harm_is_found_where_no_look_has_requests_of_both_arms() -> None:
+    blocks = one_by_one((9, 51), (36, 45))
+    assert not any(block.arms["stable"].trials and block.arms["next"].trials for block in blocks)
+    row, _ = judged(blocks)
+    assert (row.stable.trials, row.tried.trials) == (51, 45)
+    assert row.state is MetricState.BAD
+
+
+def test_no_harm_is_shown_by_looks_that_are_no_different() -> None:
+    row, _ = judged(one_by_one((9, 51), (8, 45)))
+    assert row.state is MetricState.INCONCLUSIVE
+    assert row.log_e is not None
+    assert row.log_e < 1
+
+
+@pytest.mark.parametrize("margin", MARGINS)
+@pytest.mark.parametrize("metric", [ERRORS, CLICKS], ids=lambda metric: metric.name)
+def test_a_look_without_trials_changes_no_evidence(metric: Metric, margin: str) -> None:
+    rule = comparison(metric, margin)
+    before = decoded(rule.fold(None, steady(0.05, 0.08, looks=7), 2))
+    after = rule.fold_arrays(before, Trials.of_good(x_b=[0] * 5, n_b=[0] * 5, x_c=[0] * 5, n_c=[0] * 5))
+    assert after.ticks == before.ticks + 5
+    assert float(after.log_e) == pytest.approx(float(before.log_e), abs=1e-12)
+    assert float(after.peak) == pytest.approx(float(before.peak), abs=1e-12)
+    assert replace(after.strat, ticks=before.ticks) == replace(before.strat, ticks=before.ticks)
+    assert replace(after.safe, ticks=before.ticks) == replace(before.safe, ticks=before.ticks)
+    assert rule.limits(after) == rule.limits(before)
+
+
+@settings(max_examples=40, deadline=None)
+@given(parts=st.lists(few, min_size=1, max_size=6), tried=arms.filter(lambda pair: pair[1] >= LEAST))
+def test_joined_looks_weigh_as_much_as_one_look_with_their_sums(
+    parts: list[tuple[int, int]], tried: tuple[int, int]
+) -> None:
+    nothing = [a_block((0, 0), (0, 0))] * len(parts)
+    in_one = a_block((sum(x for x, _ in parts), sum(n for _, n in parts)), tried)
+    rule, before = comparison(), steady(0.05, 0.08, looks=3)
+    apart = rule.fold(None, [*before, *(a_block(part, (0, 0)) for part in parts), a_block((0, 0), tried)], 2)
+    together = rule.fold(None, [*before, *nothing, in_one], 2)
+    assert {**apart, "waiting": None} == {**together, "waiting": None}
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    blocks=looks.map(lambda blocks: [one for one in blocks if all(arm.trials >= LEAST for arm in one.arms.values())])
+)
+def test_looks_that_have_both_arms_are_folded_as_they_are(blocks: list[Block]) -> None:
+    rule = comparison()
+    state = rule.fold(None, blocks, 2)
+    assert "waiting" not in state
+    if blocks:
+        pairs = [(block.arms["stable"], block.arms["next"]) for block in blocks]
+        counted = Trials.of_good(
+            x_b=[b.events for b, _ in pairs],
+            n_b=[b.trials for b, _ in pairs],
+            x_c=[c.events for _, c in pairs],
+            n_c=[c.trials for _, c in pairs],
+        )
+        folded = rule.fold_arrays(rule.fresh_arrays(), counted)
+        for name in ("exact", "strat", "safe", "diff"):
+            assert state[name] == getattr(folded, name).to_json()
+
+
+def test_requests_under_other_shares_are_not_joined() -> None:
+    blocks = [a_block((0, 1), (0, 0), epoch=1), a_block((0, 0), (1, 1), epoch=2)] * 40
+    row, folds = judged(sorted(blocks, key=lambda block: block.epoch))
+    assert row.log_e == 0
+    assert [state["waiting"] for state in folds.values()] == [{"1": [[40, 0], [0, 0]], "2": [[0, 0], [40, 40]]}]
 
 
 # --- the seven states -----------------------------------------------------------------------------------

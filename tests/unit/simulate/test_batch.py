@@ -33,6 +33,10 @@ MEANS = (
     "{guardrails: [{metric: error-rate, margin: {points: 2}}, {metric: latency, margin: {units: 8}, limit: 150}],"
     " objectives: [{metric: worth, goal: superior}], minSamples: 50, maxDuration: 25m}"
 )
+SPARSE = (
+    "{guardrails: [{metric: error-rate, margin: {points: 40}}],"
+    " objectives: [{metric: click, goal: superior}], minSamples: 5, maxDuration: 25m}"
+)
 WORLDS = {
     "no difference": (a_case(strategy=QUICK), {"error-rate": Rate(0.01), "slow-requests": Rate(0.03)}, 60.0),
     "at the edge of the margin": (
@@ -88,6 +92,15 @@ WORLDS = {
         {"error-rate": Rate(0.01), "worth": Rate(20.0, {"new": 3.0}, spread=Spread(12.0, 0.0001))},
         10.0,
     ),
+    "hardly a look with both arms": (
+        a_case(
+            policy=SPARSE,
+            strategy="[{type: canary, steps: [30], interval: 5m}, {type: ab, share: 60, duration: 5m}]",
+            candidates=TWO,
+        ),
+        {"error-rate": Rate(0.2, {"other": 0.7}), "click": Rate(0.1, {"new": 0.8}, parse_duration("90s"))},
+        0.08,
+    ),
     "too little to tell": (
         a_case(policy=BOTH, strategy=QUICK),
         {"error-rate": Rate(0.01), "slow-requests": Rate(0.05), "click": Rate(0.1)},
@@ -113,15 +126,16 @@ def together(case: Case, world: World) -> tuple[dict[int, Run], dict[tuple[int, 
     return run_batch(batch, world.looks, draw, arrivals.keep, lambda _ids, _trials: None), known
 
 
+QUICKLY = ("harm", "hardly a look with both arms")
 THOROUGH = (pytest.mark.slow, pytest.mark.simulation)
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=() if name == "harm" else THOROUGH) for name in WORLDS])
+@pytest.mark.parametrize("name", [pytest.param(name, marks=() if name in QUICKLY else THOROUGH) for name in WORLDS])
 def test_each_run_of_a_batch_is_decided_like_a_run_of_its_own(name: str) -> None:
     case, rates, traffic = WORLDS[name]
     world = World(traffic, rates, EVERY, looks=60, drift=0.3, period=timedelta(hours=1))
     runs, known = together(case, world)
-    for run in range(0, RUNS, 5 if name == "harm" else 1):
+    for run in range(0, RUNS, 5 if name in QUICKLY else 1):
 
         def source(look: int, _state: EffectiveState, run: int = run) -> Observation:
             return observation_of(case, EVERY, look, known[run, look])
