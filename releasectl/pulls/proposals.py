@@ -198,8 +198,11 @@ class Proposer:
         )
         commit = Commit(message, {path: edited(content)})
         await self._branches.branch(branch, base=seen.commit, commit=commit, path=path, again=edited)
-        labels = ("releasectl", *subscription.spec.labels, *(("contract",) if found.misfits else ()))
-        pull = await self._forge.ensure_pull(head=branch, title=title, body=body_of(subscription, found), labels=labels)
+        if pull is None or pull.state is not PullState.OPEN:
+            # One that is open keeps the words that people have given it since.
+            body = body_of(subscription, found)
+            labels = ("releasectl", *subscription.spec.labels, *(("contract",) if found.misfits else ()))
+            pull = await self._forge.ensure_pull(head=branch, title=title, body=body, labels=labels)
         # Of one subscription the version that its source offers now is enough to decide about.
         await self._close_others(subscription, f"Another version is offered now: #{pull.number}.", keep=pull.number)
         return Standing(f"#{pull.number} proposes {found.title}", now, pull=pull.number)

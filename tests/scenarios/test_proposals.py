@@ -124,6 +124,14 @@ def test_a_new_version_becomes_one_pull_request_however_often_one_looks(bots: Bo
     assert "Releasectl-Subscription: bot" in run_git("log", "-1", "--format=%B", pull.head, cwd=bots.world.origin)
 
 
+def test_an_open_one_keeps_the_words_that_people_give_it(bots: Bots) -> None:
+    bots.shelf.newest_is = offer("7")
+    bots.look()
+    bots.pulling.forge.pulls[1] = replace(bots.pulls[0], title="wait for Ada", body="see the thread")
+    assert bots.look() == "#1 proposes app 7"
+    assert (bots.pulls[0].title, bots.pulls[0].body) == ("wait for Ada", "see the thread")
+
+
 def test_merged_it_is_tried_like_any_other_candidate(bots: Bots) -> None:
     bots.shelf.newest_is = offer("7")
     bots.look()
