@@ -52,8 +52,8 @@ class Running:
         """End it and what it started."""
         self._process.send_signal(signal.SIGTERM)
         self._process.wait(30)
-        down = [sys.executable, "-m", "releasectl", "down", *self._where]
-        subprocess.run(down, check=False, capture_output=True, timeout=60)
+        down = [sys.executable, "-m", "releasectl", "down", "--yes", *self._where]
+        subprocess.run(down, check=True, capture_output=True, timeout=60)
 
 
 @contextmanager
