@@ -143,6 +143,18 @@ def test_a_work_tree_is_compared_with_the_branch(repository: Callable[[str], Pat
     assert "~ strategy stage 1 (canary) steps[0]: 10 -> 5" in printed
 
 
+def test_a_commit_that_was_amended_before_it_is_pushed_is_planned_with_a_warning(
+    repository: Callable[[str], Path],
+) -> None:
+    folder = repository("start")
+    assert ran(folder)[0] == 0
+    _git(folder, "commit", "--quiet", "--amend", "-m", "Another message")
+    done = CliRunner().invoke(plan, ["-R", str(folder)], standalone_mode=False, catch_exceptions=False)
+    assert done.stdout == "No changes. No release is made of anything that differs.\n"
+    assert "planned on what is there now" in done.stderr
+    assert "warning" not in CliRunner().invoke(plan, ["-R", str(folder)], standalone_mode=False).stderr
+
+
 def test_what_a_branch_changed_itself_is_told_apart_from_what_main_did_since(
     repository: Callable[[str], Path],
 ) -> None:

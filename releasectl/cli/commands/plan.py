@@ -13,7 +13,7 @@ import click
 
 from releasectl.cli.location import Location
 from releasectl.cli.options import output, repository
-from releasectl.errors import Unavailable, UsageError
+from releasectl.errors import Conflict, Unavailable, UsageError
 
 if TYPE_CHECKING:
     from releasectl.adapters.git.clone import Clone
@@ -175,6 +175,10 @@ def _heads(repo: GitRepo) -> tuple[Heads | None, tuple[str, ...]]:
         known = repo.known()
         since = "decisions are those last fetched" if known else "no decisions are known"
         return known, (f"{error.message}; {since}",)
+    except Conflict as error:
+        # A person who amends a commit before pushing it rewrites what this mirror has seen. Nothing is written by a
+        # plan, and the controller has a mirror of its own, which goes on refusing.
+        return repo.acknowledge_rewrite(), (f"{error.message}; planned on what is there now",)
 
 
 def _range(against: str | None) -> tuple[str, str, str]:
