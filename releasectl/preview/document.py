@@ -185,7 +185,9 @@ class Exposure(Model):
 class Stop(Model):
     """Something that holds or ends the trial."""
 
-    kind: Literal["guardrail", "limit", "objective", "duration", "outage", "approval", "freeze", "cap", "readiness"]
+    kind: Literal[
+        "guardrail", "limit", "objective", "duration", "outage", "approval", "freeze", "cap", "readiness", "trust"
+    ]
     text: str
 
 

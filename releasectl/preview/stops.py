@@ -52,6 +52,9 @@ def _stops(desired: Desired, now: datetime) -> Iterator[Stop]:
     yield Stop(kind="readiness", text="a version that does not become ready in time, or keeps failing: taken back")
     yield from _people(desired)
     yield from _freezes(desired, now)
+    if trust := desired.environment.spec.trust:
+        text = f"only commits signed by a key in {trust.signers} are believed: merged unsigned, nothing of this happens"
+        yield Stop(kind="trust", text=text)
     caps = desired.environment.spec.caps
     if caps.max_concurrent is not None:
         yield Stop(kind="cap", text=f"at most {caps.max_concurrent} releases of {desired.environment.name} on trial")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from releasectl.controller.fleet import Traffic
+from releasectl.domain.environment import Trust
 from releasectl.domain.release import Interface
 from releasectl.preview.contracts import breaks
 from releasectl.preview.forecast import forecast, no_forecast
@@ -50,6 +52,15 @@ from tests.builders import NOW, a_desired, a_policy, a_release
 def test_each_rule_of_a_policy_is_told(policy: Mapping[str, Any], words: str) -> None:
     found = [stop.text for stop in stops(a_desired(policy=a_policy(**policy)), NOW)]
     assert any(words in text for text in found), found
+
+
+def test_where_only_signed_commits_are_believed_the_plan_says_so() -> None:
+    desired = a_desired()
+    spec = desired.environment.spec.model_copy(update={"trust": Trust(signers="keys/signers")})
+    environment = desired.environment.model_copy(update={"spec": spec})
+    [told] = [stop for stop in stops(replace(desired, environment=environment), NOW) if stop.kind == "trust"]
+    assert "keys/signers" in told.text
+    assert not [stop for stop in stops(desired, NOW) if stop.kind == "trust"]
 
 
 @pytest.mark.parametrize(
