@@ -36,7 +36,9 @@ class Reader:
         for name, reading in readings.items():
             self._cursors[name] = json.dumps(reading.cursor)
             for increment in reading.increments:
-                arms = self.totals.setdefault(name, {})
+                # What a component further in has counted is a part, told apart from the whole.
+                told = f"{name} {increment.part}" if increment.part else name
+                arms = self.totals.setdefault(told, {})
                 trials, events = arms.get(increment.variant, (0, 0))
                 arms[increment.variant] = (trials + increment.counts.trials, events + increment.counts.events)
         return readings
@@ -81,6 +83,7 @@ async def test_only_the_entry_counts_and_mirrored_copies_do_not(envoy: Any, read
         envoy.get(path)
     await reader.read()
     assert reader.totals["errors"] == {"stable": (1, 0)}
+    assert reader.totals["errors component=language-id"] == {"stable": (1, 1)}
 
 
 async def test_what_was_counted_before_the_first_read_does_not_count(envoy: Any, reader: Reader) -> None:
