@@ -96,6 +96,11 @@ class GitWatcher:
         return self._believed.refuses(self._repo.public_key)
 
     @property
+    def is_pushing(self) -> bool:
+        """Whether a push goes on that took longer than a pass waits for one."""
+        return self._pushing is not None
+
+    @property
     def _busy(self) -> bool:
         return self._refreshing is not None or self._pushing is not None
 

@@ -75,6 +75,8 @@ class Report:
     """Releases whose rollback acted and waits for git."""
     withheld: Mapping[str, GitFault] = field(default_factory=dict)
     """Release -> why what was decided about it could not be recorded, so that it has not acted either."""
+    is_pushing: bool = False
+    """Whether decisions are on their way to the repository; the next pass waits for what becomes of them."""
     store_fault: str = ""
     """Why local memory would not outlive a restart."""
 
@@ -82,7 +84,8 @@ class Report:
     def busy(self) -> bool:
         """Whether something is under way that deserves a quick next look."""
         waiting = (Reason.WAITING_FOR_READINESS, Reason.WAITING_FOR_ROUTE)
-        return bool(self.recorded) or any(c.decision.reason in waiting for c in self.considered.values())
+        waits = any(one.decision.reason in waiting for one in self.considered.values())
+        return bool(self.recorded) or self.is_pushing or waits
 
 
 @dataclass(frozen=True)
@@ -338,6 +341,7 @@ class Controller:
             views=dict(self._sites.views),
             unrecorded=tuple(self._pending.entries),
             withheld=_withheld(considered, recorded),
+            is_pushing=self._git.is_pushing,
             store_fault=self._store.fault,
         )
 

@@ -168,8 +168,10 @@ async def test_a_push_that_takes_longer_than_a_pass_is_found_in_the_ledger_and_n
         remote.trouble.in_push = gate.wait
         await world.run_until(lambda: "take a push" in remote.problem(), at_most=60)
         assert world.share("next") == 1_000
+        assert (await world.run_pass()).busy, "what becomes of it is looked for soon, however long the interval"
         gate.set()
         await _until_caught_up(remote, TO_THE_END)
+        assert not (await world.run_pass()).busy
         world.check()
 
 
