@@ -9,18 +9,9 @@ from urllib.parse import quote
 
 from pydantic import BaseModel
 
-from releasectl.adapters.forge.comments import keep_marked
-from releasectl.adapters.forge.http import Answer, ForgeHttp
-from releasectl.adapters.forge.wording import (
-    LONGEST_DESCRIPTION,
-    LONGEST_TITLE,
-    body_of,
-    line_of,
-    not_merged,
-    not_there,
-)
-from releasectl.errors import Conflict, Denied
-from releasectl.ports import Approving, CheckState, Pull, PullState, Remark
+from releasectl.adapters.forge.githublike import GithubLike, User
+from releasectl.adapters.forge.wording import LONGEST_TITLE, body_of, line_of, not_merged
+from releasectl.ports import Approving, Pull, PullState, Remark
 
 _COLOUR = "#0e8a16"
 _STYLES = (
@@ -33,30 +24,14 @@ _STYLES = (
 """Ways to merge, the preferred first, with the repository's setting that allows it."""
 
 
-class GiteaForge:
+class GiteaForge(GithubLike):
     """``ports.Forge`` for one project; ``branch`` is the manifests' branch."""
 
     kind = "gitea"
 
-    def __init__(self, http: ForgeHttp, project: str, *, branch: str = "main") -> None:
-        self._http = http
-        self._project = project
-        self._branch = branch
-        self._repo = "/repos/" + "/".join(quote(part, safe="") for part in project.split("/"))
-        self._me = ""
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self._http.aclose()
-
     async def open_pulls(self) -> Sequence[Pull]:
         """All open pull requests into the manifests' branch."""
         return [pull async for pull in self._pulls("open") if pull.base == self._branch]
-
-    async def pull(self, number: int) -> Pull | None:
-        """One pull request; None if there is none of that number."""
-        answer = await self._http.call("GET", f"{self._repo}/pulls/{number}")
-        return self._read(answer.data) if answer.ok else None
 
     async def find_pull(self, head: str) -> Pull | None:
         """The newest pull request from a branch of this repository, whatever its state."""
@@ -89,8 +64,7 @@ class GiteaForge:
             if found is None or found.state is not PullState.OPEN:
                 raise self._refused("open a pull request", answer)
         if (found.title, found.body) != (wanted["title"], wanted["body"]):
-            answer = await self._http.call("PATCH", f"{self._repo}/pulls/{found.number}", wanted, repeatable=True)
-            found = self._done("edit the pull request", answer)
+            found = await self._edit(f"edit pull request {found.number}", found.number, wanted)
         if missing := [label for label in labels if label not in found.labels]:
             await self._label(found.number, missing)
         return await self.pull(found.number) or found
@@ -105,28 +79,6 @@ class GiteaForge:
         why = answer.words if not answer.ok else "it is not merged yet"
         raise not_merged(number, self._http.host, why)
 
-    async def close_pull(self, number: int) -> None:
-        """Close it without merging; no error if it is closed already."""
-        pull = await self.pull(number)
-        if pull and pull.state is PullState.OPEN:
-            answer = await self._http.call(
-                "PATCH", f"{self._repo}/pulls/{number}", {"state": "closed"}, repeatable=True
-            )
-            self._done("close the pull request", answer)
-
-    async def set_status(self, sha: str, state: CheckState, *, context: str, description: str, url: str = "") -> None:
-        """The status of a commit under a context; a later one replaces an earlier."""
-        wanted: dict[str, Any] = {"state": state.value, "context": context}
-        wanted |= {"description": line_of(description, LONGEST_DESCRIPTION)}
-        wanted |= {"target_url": url} if url else {}
-        answer = await self._http.call("POST", f"{self._repo}/statuses/{quote(sha, safe='')}", wanted, repeatable=True)
-        if not answer.ok:
-            raise self._refused(f"set the status of {sha[:10]}", answer)
-
-    async def mark(self, number: int, *, marker: str, body: str) -> None:
-        """Create or update the one comment of ours that carries ``marker``; equal text writes nothing."""
-        await keep_marked(self, number, marker=marker, body=body)
-
     async def remarks(self, number: int) -> Sequence[Remark]:
         """All comments on a pull request, oldest first."""
         # Gitea gives all of them at once.
@@ -136,20 +88,6 @@ class GiteaForge:
             return ()
         found = self._http.parsed(_Comments, {"all": answer.data or []}, path).all
         return tuple(_remark(one) for one in sorted(found, key=lambda one: (one.created_at, one.id)))
-
-    async def reply(self, number: int, body: str) -> None:
-        """A further comment."""
-        path = f"{self._repo}/issues/{number}/comments"
-        answer = await self._http.call("POST", path, {"body": body_of(body)})
-        if not answer.ok:
-            raise self._refused(f"comment on pull request {number}", answer)
-
-    async def rewrite(self, number: int, remark: int, body: str) -> None:
-        """Another text for a comment of ours."""
-        path = f"{self._repo}/issues/comments/{remark}"
-        answer = await self._http.call("PATCH", path, {"body": body}, repeatable=True)
-        if not answer.ok:
-            raise self._refused(f"edit a comment on pull request {number}", answer)
 
     async def approvals(self, number: int) -> Sequence[Approving]:
         """Approvals in force: the last word of each reviewer, of whichever commit it was given."""
@@ -166,13 +104,6 @@ class GiteaForge:
             for by, review in sorted(last.items())
             if review.state == "APPROVED"
         )
-
-    async def whoami(self) -> str:
-        """Login of the account whose token is used."""
-        if not self._me:
-            answer = await self._http.call("GET", "/user")
-            self._me = self._http.parsed(_User, answer.data, "/user").login
-        return self._me
 
     async def _pulls(self, state: str) -> AsyncIterator[Pull]:
         """The newest first."""
@@ -226,21 +157,6 @@ class GiteaForge:
             foreign=given.head.repo_id != given.base.repo_id,
         )
 
-    def _done(self, what: str, answer: Answer) -> Pull:
-        if not answer.ok:
-            raise self._refused(what, answer)
-        return self._read(answer.data)
-
-    def _refused(self, what: str, answer: Answer) -> Exception:
-        if answer.status == 404:
-            return not_there(self._http.host, self._project)
-        words = f"{self._http.host} did not {what}: {answer.words}"
-        return Conflict(words) if answer.status in (409, 422) else Denied(words)
-
-
-class _User(BaseModel):
-    login: str
-
 
 class _Label(BaseModel):
     id: int
@@ -262,14 +178,14 @@ class _Pull(BaseModel):
     merge_commit_sha: str | None = None
     head: _Branch
     base: _Branch
-    user: _User | None = None
+    user: User | None = None
     html_url: str
     labels: list[_Label] | None = None
 
 
 class _Comment(BaseModel):
     id: int
-    user: _User | None = None
+    user: User | None = None
     body: str = ""
     created_at: datetime
     updated_at: datetime
@@ -281,7 +197,7 @@ class _Comments(BaseModel):
 
 class _Review(BaseModel):
     id: int
-    user: _User | None = None
+    user: User | None = None
     state: str
     commit_id: str = ""
     submitted_at: datetime

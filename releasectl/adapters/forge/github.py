@@ -9,18 +9,9 @@ from urllib.parse import quote
 
 from pydantic import BaseModel
 
-from releasectl.adapters.forge.comments import keep_marked
-from releasectl.adapters.forge.http import Answer, ForgeHttp
-from releasectl.adapters.forge.wording import (
-    LONGEST_DESCRIPTION,
-    LONGEST_TITLE,
-    body_of,
-    line_of,
-    not_merged,
-    not_there,
-)
-from releasectl.errors import Conflict, Denied
-from releasectl.ports import Approving, CheckState, Pull, PullState, Remark
+from releasectl.adapters.forge.githublike import GithubLike, User
+from releasectl.adapters.forge.wording import LONGEST_TITLE, body_of, line_of, not_merged
+from releasectl.ports import Approving, Pull, PullState, Remark
 
 ACCEPT = "application/vnd.github+json"
 HEADERS = {"x-github-api-version": "2022-11-28"}
@@ -34,35 +25,23 @@ def api_of(url: str) -> str:
     return "https://api.github.com" if bare in ("https://github.com", "https://www.github.com") else f"{bare}/api/v3"
 
 
-class GithubForge:
+class GithubForge(GithubLike):
     """``ports.Forge`` for one repository; ``branch`` is the manifests' branch."""
 
     kind = "github"
-
-    def __init__(self, http: ForgeHttp, project: str, *, branch: str = "main") -> None:
-        self._http = http
-        self._project = project
-        self._branch = branch
-        self._owner = project.partition("/")[0]
-        self._repo = "/repos/" + "/".join(quote(part, safe="") for part in project.split("/"))
-        self._me = ""
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self._http.aclose()
 
     async def open_pulls(self) -> Sequence[Pull]:
         """All open pull requests into the manifests' branch."""
         return [pull async for pull in self._pulls({"state": "open"})]
 
-    async def pull(self, number: int) -> Pull | None:
-        """One pull request; None if there is none of that number."""
-        answer = await self._http.call("GET", f"{self._repo}/pulls/{number}")
-        return self._read(answer.data) if answer.ok else None
-
     async def find_pull(self, head: str) -> Pull | None:
         """The newest pull request from a branch of this repository, whatever its state."""
-        query = {"state": "all", "head": f"{self._owner}:{head}", "sort": "created", "direction": "desc"}
+        query = {
+            "state": "all",
+            "head": f"{self._project.partition('/')[0]}:{head}",
+            "sort": "created",
+            "direction": "desc",
+        }
         async for pull in self._pulls(query):
             if pull.head == head and not pull.foreign:
                 return pull
@@ -84,11 +63,7 @@ class GithubForge:
             if found is None or found.state is not PullState.OPEN:
                 raise self._refused("open a pull request", answer)
         if (found.title, found.body.replace("\r\n", "\n")) != (wanted["title"], wanted["body"]):
-            path = f"{self._repo}/pulls/{found.number}"
-            answer = await self._http.call("PATCH", path, wanted, repeatable=True)
-            if not answer.ok:
-                raise self._refused(f"edit pull request {found.number}", answer)
-            found = self._read(answer.data)
+            found = await self._edit(f"edit pull request {found.number}", found.number, wanted)
         missing = [label for label in labels if label not in found.labels]
         if not missing:
             return found
@@ -109,27 +84,6 @@ class GithubForge:
         await self._http.call("DELETE", f"{self._repo}/git/refs/heads/{quote(after.head, safe='/')}")
         return after.merged_sha or head_sha
 
-    async def close_pull(self, number: int) -> None:
-        """Close it without merging; no error if it is closed already."""
-        pull = await self.pull(number)
-        if pull and pull.state is PullState.OPEN:
-            path = f"{self._repo}/pulls/{number}"
-            answer = await self._http.call("PATCH", path, {"state": "closed"}, repeatable=True)
-            if not answer.ok:
-                raise self._refused(f"close pull request {number}", answer)
-
-    async def set_status(self, sha: str, state: CheckState, *, context: str, description: str, url: str = "") -> None:
-        """The status of a commit under a context; a later one replaces an earlier."""
-        wanted = {"state": state.value, "context": context, "description": line_of(description, LONGEST_DESCRIPTION)}
-        wanted |= {"target_url": url} if url else {}
-        answer = await self._http.call("POST", f"{self._repo}/statuses/{quote(sha, safe='')}", wanted, repeatable=True)
-        if not answer.ok:
-            raise self._refused(f"set the status of {sha[:10]}", answer)
-
-    async def mark(self, number: int, *, marker: str, body: str) -> None:
-        """Create or update the one comment of ours that carries ``marker``; equal text writes nothing."""
-        await keep_marked(self, number, marker=marker, body=body)
-
     async def remarks(self, number: int) -> Sequence[Remark]:
         """All comments on a pull request, oldest first."""
         path = f"{self._repo}/issues/{number}/comments"
@@ -139,20 +93,6 @@ class GithubForge:
             author = one.user.login if one.user else ""
             found.append(Remark(one.id, author, one.body or "", one.created_at, edited=one.updated_at > one.created_at))
         return tuple(sorted(found, key=lambda remark: (remark.at, remark.id)))
-
-    async def reply(self, number: int, body: str) -> None:
-        """A further comment."""
-        path = f"{self._repo}/issues/{number}/comments"
-        answer = await self._http.call("POST", path, {"body": body_of(body)})
-        if not answer.ok:
-            raise self._refused(f"comment on pull request {number}", answer)
-
-    async def rewrite(self, number: int, remark: int, body: str) -> None:
-        """Another text for a comment of ours."""
-        path = f"{self._repo}/issues/comments/{remark}"
-        answer = await self._http.call("PATCH", path, {"body": body}, repeatable=True)
-        if not answer.ok:
-            raise self._refused(f"edit a comment on pull request {number}", answer)
 
     async def approvals(self, number: int) -> Sequence[Approving]:
         """Approvals in force: the last word of each reviewer, of whichever commit it was given."""
@@ -168,13 +108,6 @@ class GithubForge:
             for by, review in sorted(last.items())
             if review.state == "APPROVED" and review.submitted_at
         )
-
-    async def whoami(self) -> str:
-        """Login of the account whose token is used."""
-        if not self._me:
-            answer = await self._http.call("GET", "/user")
-            self._me = self._http.parsed(_User, answer.data, "/user").login
-        return self._me
 
     async def _pulls(self, query: dict[str, str]) -> AsyncIterator[Pull]:
         path = f"{self._repo}/pulls"
@@ -207,16 +140,6 @@ class GithubForge:
             foreign=given.head.repo is None or given.base.repo is None or given.head.repo.id != given.base.repo.id,
         )
 
-    def _refused(self, what: str, answer: Answer) -> Exception:
-        if answer.status == 404:
-            return not_there(self._http.host, self._project)
-        words = f"{self._http.host} did not {what}: {answer.words}"
-        return Conflict(words) if answer.status in (409, 422) else Denied(words)
-
-
-class _User(BaseModel):
-    login: str
-
 
 class _Label(BaseModel):
     name: str
@@ -241,21 +164,21 @@ class _Pull(BaseModel):
     merge_commit_sha: str | None = None
     head: _Branch
     base: _Branch
-    user: _User | None = None
+    user: User | None = None
     html_url: str
     labels: list[_Label] = []
 
 
 class _Comment(BaseModel):
     id: int
-    user: _User | None = None
+    user: User | None = None
     body: str | None = None
     created_at: datetime
     updated_at: datetime
 
 
 class _Review(BaseModel):
-    user: _User | None = None
+    user: User | None = None
     state: str
     commit_id: str | None = None
     submitted_at: datetime | None = None
