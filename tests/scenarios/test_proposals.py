@@ -249,6 +249,21 @@ def test_c17_what_was_rolled_back_is_not_proposed_again(bots: Bots) -> None:
     assert len(bots.pulls) == 1
 
 
+def test_a_changed_hash_of_data_version_control_becomes_a_pull_request(bots: Bots) -> None:
+    world = bots.world
+    follow = SUBSCRIPTION.replace(
+        '{type: mlflow, url: "http://127.0.0.1:5000", model: app}', "{type: dvc, path: models/app.pkl.dvc}"
+    )
+    world.write("subscriptions/bot.yaml", follow)
+    assert bots.look() == "there is no file models/app.pkl.dvc in the repository"
+    world.write("models/app.pkl.dvc", f"outs:\n- md5: {'a' * 32}\n  path: app.pkl\n")
+    assert bots.look() == "#1 proposes app aaaaaaaaaaaa"
+    assert f"dvc://models/app.pkl@md5:{'a' * 32}" in bots.file(bots.pulls[0])
+    world.write("models/app.pkl.dvc", f"outs:\n- md5: {'b' * 32}\n  path: app.pkl\n")
+    assert bots.look() == "#2 proposes app bbbbbbbbbbbb"
+    assert [pull.state for pull in bots.pulls] == [PullState.CLOSED, PullState.OPEN]
+
+
 def test_what_a_registry_says_is_shown_as_text(bots: Bots) -> None:
     facts = (("description", "@everyone | <script>\n[click](http://evil)"),)
     contract = Interface(request={"type": "object", "required": ["text"]})
