@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 
 from releasectl.controller.site import Site, is_served
 from releasectl.domain.decision import EffectiveState
@@ -27,6 +28,14 @@ class Collected:
     """By metric, for all releases."""
     faults: dict[Key, tuple[ReadState, str]] = field(default_factory=dict)
     """By release and metric, where one release's own data are at fault."""
+
+    @cached_property
+    def counted(self) -> Mapping[str, Sequence[str]]:
+        """Release -> what anything was counted of. Asked once all is collected: it is not made anew."""
+        found: dict[str, list[str]] = {}
+        for release, name in self.blocks:
+            found.setdefault(release, []).append(name)
+        return found
 
     def state(self, release: str, metric: str) -> tuple[ReadState, str]:
         """How reading this metric, or the one that this is a part of, ended for this release."""

@@ -231,7 +231,7 @@ def _metrics_of(desired: Desired, state: EffectiveState) -> list[str]:
 def _names(desired: Desired, state: EffectiveState, page: _Page, collected: Collected) -> list[str]:
     """The metrics, and after them the parts of them that anything was counted of."""
     metrics = _metrics_of(desired, state)
-    counted = {*page.blocks, *(name for of, name in collected.blocks if of == state.release)}
+    counted = {*page.blocks, *collected.counted.get(state.release, ())}
     return metrics + sorted(name for name in counted - set(metrics) if split_name(name)[0] in metrics)
 
 
